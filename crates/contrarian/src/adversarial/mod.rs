@@ -1,0 +1,1 @@
+//! Adversarial training: inner maximisers that take any objective.

@@ -1,0 +1,27 @@
+//! Training objectives that learn from the negative, for [Burn](https://burn.dev).
+//!
+//! Every objective is a `XConfig` (validated parameters, the paper's defaults) and an `X` with `forward`, as Burn's own
+//! losses are. Rooms are named for what a piece does, never for a paper.
+//!
+//! ```
+//! use burn::tensor::{Device, Int, Tensor};
+//! use contrarian::classification::CompSumLossConfig;
+//!
+//! let device = Device::flex();
+//! let logits = Tensor::<2>::from_floats([[2.0, 0.0], [0.5, 1.5]], &device);
+//! let labels = Tensor::<1, Int>::from_ints([0, 1], &device);
+//! let loss = CompSumLossConfig::new().with_tau(1.5).init().forward(logits, labels);
+//! assert!(loss.into_scalar::<f32>() > 0.0);
+//! ```
+//!
+//! Tools that treat objectives alike (the `contrarian` command, the goldens) build them by name with [`registry`].
+
+pub mod adversarial;
+pub mod classification;
+mod error;
+mod numerics;
+mod objective;
+pub mod registry;
+
+pub use error::InvalidParameter;
+pub use objective::{LogitBatch, LogitObjective, ObjectiveState};

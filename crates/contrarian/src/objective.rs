@@ -1,0 +1,104 @@
+use burn::tensor::{Int, Tensor};
+use rand::rngs::StdRng;
+use std::fmt::Debug;
+
+/// One mini-batch of a classification problem, as a [`LogitObjective`] sees it.
+#[derive(Debug, Clone)]
+pub struct LogitBatch {
+    /// Raw scores `[batch, classes]`, before any softmax.
+    pub logits: Tensor<2>,
+    /// Class indices `[batch]`, each in `0..classes`.
+    pub labels: Tensor<1, Int>,
+    /// Which training example each row is, `[batch]`, each in `0..n_examples` and none twice: read by objectives that
+    /// keep a state for every example, ignored by the others.
+    pub ids: Option<Tensor<1, Int>>,
+}
+
+impl LogitBatch {
+    /// A batch without example ids.
+    pub fn new(logits: Tensor<2>, labels: Tensor<1, Int>) -> Self {
+        Self { logits, labels, ids: None }
+    }
+}
+
+/// What an objective carries from one step to the next. The caller owns it: nothing is hidden in an objective.
+#[derive(Debug, Clone)]
+pub enum ObjectiveState {
+    /// Nothing is carried over.
+    Stateless,
+    /// One number for every training example, `[n_examples]` (the temperatures of [`AldrKlLoss`]).
+    ///
+    /// [`AldrKlLoss`]: crate::classification::AldrKlLoss
+    PerExample(Tensor<1>),
+    /// The generator of a stochastic objective (the draws of [`EnsLoss`]).
+    ///
+    /// [`EnsLoss`]: crate::classification::EnsLoss
+    Random(Box<StdRng>),
+}
+
+/// An objective over logits `[batch, classes]` and labels `[batch]`; object-safe, so that tools treat all of them alike.
+///
+/// In your own training loop call the inherent `forward` of the objective; this trait is the form with a uniform
+/// signature.
+pub trait LogitObjective: Debug + Send + Sync {
+    /// The scalar to minimise, `[1]`, differentiable in `batch.logits`. Updates `state` if the objective has one.
+    ///
+    /// # Panics
+    /// When `state` is not the kind that [`initial_state`](Self::initial_state) gives, when ids are needed and missing,
+    /// or when a binary objective is given other than two columns.
+    fn loss(&self, batch: LogitBatch, state: &mut ObjectiveState) -> Tensor<1>;
+
+    /// The state before the first step, for a training set of `n_examples`; `seed` feeds stochastic objectives.
+    fn initial_state(&self, _n_examples: usize, _seed: u64) -> ObjectiveState {
+        ObjectiveState::Stateless
+    }
+}
+
+/// The shared reduction: gives an objective whose per-example value is primitive its inherent `forward` (the mean) and
+/// its [`LogitObjective`].
+macro_rules! mean_of_examples {
+    ($name:ident) => {
+        impl $name {
+            /// The mean of [`forward_no_reduction`](Self::forward_no_reduction) over the batch.
+            ///
+            /// # Shapes
+            /// - logits: `[batch, classes]`
+            /// - labels: `[batch]`
+            /// - output: `[1]`
+            pub fn forward(
+                &self,
+                logits: burn::tensor::Tensor<2>,
+                labels: burn::tensor::Tensor<1, burn::tensor::Int>,
+            ) -> burn::tensor::Tensor<1> {
+                self.forward_no_reduction(logits, labels).mean()
+            }
+        }
+
+        impl $crate::LogitObjective for $name {
+            fn loss(
+                &self,
+                batch: $crate::LogitBatch,
+                _state: &mut $crate::ObjectiveState,
+            ) -> burn::tensor::Tensor<1> {
+                self.forward(batch.logits, batch.labels)
+            }
+        }
+    };
+}
+
+/// The same for a binary objective over one score a row, `x = logit_1 - logit_0`: gives it its [`LogitObjective`].
+macro_rules! binary_objective {
+    ($name:ident) => {
+        impl $crate::LogitObjective for $name {
+            fn loss(
+                &self,
+                batch: $crate::LogitBatch,
+                _state: &mut $crate::ObjectiveState,
+            ) -> burn::tensor::Tensor<1> {
+                self.forward($crate::numerics::binary_score(batch.logits), batch.labels)
+            }
+        }
+    };
+}
+
+pub(crate) use {binary_objective, mean_of_examples};
