@@ -1,5 +1,5 @@
 use burn::tensor::{Int, Tensor};
-use rand::rngs::StdRng;
+use rand::rngs::Xoshiro256PlusPlus;
 use std::fmt::Debug;
 
 /// One mini-batch of a classification problem, as a [`LogitObjective`] sees it.
@@ -17,7 +17,11 @@ pub struct LogitBatch {
 impl LogitBatch {
     /// A batch without example ids.
     pub fn new(logits: Tensor<2>, labels: Tensor<1, Int>) -> Self {
-        Self { logits, labels, ids: None }
+        Self {
+            logits,
+            labels,
+            ids: None,
+        }
     }
 }
 
@@ -33,7 +37,7 @@ pub enum ObjectiveState {
     /// The generator of a stochastic objective (the draws of [`EnsLoss`]).
     ///
     /// [`EnsLoss`]: crate::classification::EnsLoss
-    Random(Box<StdRng>),
+    Random(Xoshiro256PlusPlus),
 }
 
 /// An objective over logits `[batch, classes]` and labels `[batch]`; object-safe, so that tools treat all of them alike.
@@ -75,11 +79,7 @@ macro_rules! mean_of_examples {
         }
 
         impl $crate::LogitObjective for $name {
-            fn loss(
-                &self,
-                batch: $crate::LogitBatch,
-                _state: &mut $crate::ObjectiveState,
-            ) -> burn::tensor::Tensor<1> {
+            fn loss(&self, batch: $crate::LogitBatch, _state: &mut $crate::ObjectiveState) -> burn::tensor::Tensor<1> {
                 self.forward(batch.logits, batch.labels)
             }
         }
@@ -90,11 +90,7 @@ macro_rules! mean_of_examples {
 macro_rules! binary_objective {
     ($name:ident) => {
         impl $crate::LogitObjective for $name {
-            fn loss(
-                &self,
-                batch: $crate::LogitBatch,
-                _state: &mut $crate::ObjectiveState,
-            ) -> burn::tensor::Tensor<1> {
+            fn loss(&self, batch: $crate::LogitBatch, _state: &mut $crate::ObjectiveState) -> burn::tensor::Tensor<1> {
                 self.forward($crate::numerics::binary_score(batch.logits), batch.labels)
             }
         }

@@ -1,1 +1,10 @@
-//! x
+//! What an experiment with training objectives needs and no paper owns: data, models, the fit loop, metrics, statistics
+//! and reports.
+
+pub mod compare;
+pub mod data;
+pub mod fit;
+pub mod metrics;
+pub mod model;
+pub mod report;
+pub mod stats;

@@ -1,6 +1,6 @@
+use crate::InvalidParameter;
 use crate::error::require;
 use crate::numerics::{expm1, log_p_target};
-use crate::InvalidParameter;
 use crate::objective::mean_of_examples;
 use crate::registry::objective_config;
 use burn::config::Config;
@@ -22,7 +22,12 @@ impl CompSumLossConfig {
     /// # Errors
     /// When `tau` is negative or not finite.
     pub fn validate(&self) -> Result<(), InvalidParameter> {
-        require(self.tau >= 0.0 && self.tau.is_finite(), "tau", self.tau, "finite and at least 0")
+        require(
+            self.tau >= 0.0 && self.tau.is_finite(),
+            "tau",
+            self.tau,
+            "finite and at least 0",
+        )
     }
 
     /// Builds the loss.

@@ -1,0 +1,1 @@
+//! How good predictions are: classification metrics, curves and decision thresholds.

@@ -1,0 +1,1 @@
+//! Models a table can be trained with.
