@@ -6,5 +6,6 @@ pub mod data;
 pub mod fit;
 pub mod metrics;
 pub mod model;
+pub mod parallel;
 pub mod report;
 pub mod stats;

@@ -1,1 +1,23 @@
-//! x
+//! The papers' claims made executable: one file a paper, claims registered before the run, verdicts computed from it.
+//!
+//! A study is data, not code that prints: [`STUDIES`] lists them, [`Study::run`] gives [`Findings`], and one shared
+//! function, [`judge`], turns evidence into a verdict.
+
+mod claim;
+mod findings;
+mod folder;
+mod report;
+mod study;
+mod support;
+
+mod any_loss;
+mod comp_sum;
+mod dice;
+mod ens_loss;
+mod ldr;
+
+pub use claim::{Claim, Evidence, Judged, Test, Verdict, judge};
+pub use findings::{Chart, Findings, Series, Table};
+pub use folder::{RunFolderError, write_run};
+pub use report::findings_html;
+pub use study::{Context, Preset, STUDIES, Study, StudyError, find};

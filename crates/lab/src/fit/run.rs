@@ -1,0 +1,291 @@
+use super::FitConfig;
+use super::clip::clip_global_norm;
+use crate::data::Matrix;
+use crate::model::{Mlp, Mode};
+use burn::module::Module;
+use burn::optim::GradientsParams;
+use burn::tensor::{Device, Int, Tensor, TensorData};
+use contrarian::{LogitBatch, LogitObjective, ObjectiveState};
+use rand::SeedableRng;
+use rand::rngs::Xoshiro256PlusPlus;
+use rand::seq::SliceRandom;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+/// Labelled rows.
+#[derive(Debug, Clone, Copy)]
+pub struct Examples<'a> {
+    /// Inputs, one row an example.
+    pub x: &'a Matrix,
+    /// Class of each row.
+    pub y: &'a [usize],
+}
+
+/// One mini-batch on the training device.
+#[derive(Debug, Clone)]
+pub struct Batch {
+    /// Inputs `[batch, inputs]`.
+    pub x: Tensor<2>,
+    /// Classes `[batch]`.
+    pub labels: Tensor<1, Int>,
+    /// Which training rows these are, `[batch]`.
+    pub ids: Tensor<1, Int>,
+}
+
+/// How a model is judged between epochs.
+pub struct Validation<'a> {
+    /// Inputs of the validation part.
+    pub x: &'a Matrix,
+    /// Score of the class probabilities (row-major, `rows x classes`), larger is better; `None` if undefined.
+    pub score: &'a dyn Fn(&[f64]) -> Option<f64>,
+}
+
+/// One fit: data, budget, seed.
+pub struct Fit<'a> {
+    /// Training rows.
+    pub train: Examples<'a>,
+    /// Budget and optimiser.
+    pub config: &'a FitConfig,
+    /// Seed of the batch order and of dropout.
+    pub seed: u64,
+    /// Early stopping and the learning curve; without it the last model is kept.
+    pub validation: Option<Validation<'a>>,
+    /// Set from outside to end the fit before its next step.
+    pub stop: Option<&'a AtomicBool>,
+}
+
+/// A trained model and how it got there.
+#[derive(Debug, Clone)]
+pub struct Fitted {
+    /// The model with the best validation score (without early stopping: after the last epoch), for inference.
+    pub model: Mlp,
+    /// Mean training objective of each epoch.
+    pub train_loss: Vec<f64>,
+    /// Validation score of each epoch; empty without validation.
+    pub validation: Vec<Option<f64>>,
+    /// Optimiser steps taken.
+    pub steps: usize,
+    /// Seconds spent training and validating.
+    pub seconds: f64,
+}
+
+/// Why a fit gave no model.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum FitError {
+    /// The objective became infinite or NaN.
+    #[error("the objective became {value} in epoch {epoch}; a smaller learning rate or clipping may help")]
+    Diverged {
+        /// Epoch, from 1.
+        epoch: usize,
+        /// The value seen.
+        value: f64,
+    },
+    /// Stopped from outside.
+    #[error("stopped before the fit was finished")]
+    Stopped,
+}
+
+/// The step of an objective: logits of the batch, then its loss. `state` is carried from step to step.
+pub fn objective_step<'a>(
+    objective: &'a dyn LogitObjective,
+    state: &'a mut ObjectiveState,
+) -> impl FnMut(&Mlp, Batch, &mut Mode) -> Tensor<1> + 'a {
+    move |model, batch, mode| {
+        let logits = model.logits(batch.x, mode);
+        objective.loss(LogitBatch { logits, labels: batch.labels, ids: Some(batch.ids) }, state)
+    }
+}
+
+impl Fit<'_> {
+    /// Trains `model` (made on an autodiff device) to minimise `step`.
+    ///
+    /// # Errors
+    /// When the objective stops being finite, or on [`stop`](Self::stop).
+    pub fn run(
+        &self,
+        mut model: Mlp,
+        mut step: impl FnMut(&Mlp, Batch, &mut Mode) -> Tensor<1>,
+    ) -> Result<Fitted, FitError> {
+        let started = Instant::now();
+        let device = Device::flex().autodiff();
+        let mut rng = Xoshiro256PlusPlus::seed_from_u64(self.seed);
+        let mut optimizer = self.config.optimizer();
+        let mut order: Vec<usize> = (0..self.train.y.len()).collect();
+        let mut steps = 0;
+        let (mut train_loss, mut validation) = (Vec::new(), Vec::new());
+        let mut best: Option<(f64, Mlp)> = None;
+        let mut since_best = 0;
+
+        for epoch in 0..self.config.epochs {
+            let rate = self.config.learning_rate_at(epoch);
+            order.shuffle(&mut rng);
+            let mut sum = 0.0;
+            for rows in batches(&order, self.config.batch_size) {
+                if self.stop.is_some_and(|stop| stop.load(Ordering::Relaxed)) {
+                    return Err(FitError::Stopped);
+                }
+                let loss = step(&model, self.batch(rows, &device), &mut Mode::Training(&mut rng));
+                let value = f64::from(loss.clone().into_scalar::<f32>());
+                if !value.is_finite() {
+                    return Err(FitError::Diverged { epoch: epoch + 1, value });
+                }
+                sum += value * rows.len() as f64;
+                let mut gradients = GradientsParams::from_grads(loss.backward(), &model);
+                if let Some(max_norm) = self.config.clip_norm {
+                    gradients = clip_global_norm(&model, gradients, max_norm);
+                }
+                model = optimizer.step(rate, model, gradients);
+                steps += 1;
+            }
+            train_loss.push(sum / order.len() as f64);
+
+            if let Some(rule) = &self.validation {
+                let current = model.valid();
+                let score = (rule.score)(&predict(&current, rule.x));
+                validation.push(score);
+                if let (Some(patience), Some(score)) = (self.config.patience, score) {
+                    if best.as_ref().is_none_or(|(so_far, _)| score > *so_far) {
+                        best = Some((score, current));
+                        since_best = 0;
+                    } else {
+                        since_best += 1;
+                        if since_best >= patience {
+                            break;
+                        }
+                    }
+                }
+            }
+        }
+        let model = best.map_or_else(|| model.valid(), |(_, model)| model);
+        Ok(Fitted { model, train_loss, validation, steps, seconds: started.elapsed().as_secs_f64() })
+    }
+
+    fn batch(&self, rows: &[usize], device: &Device) -> Batch {
+        let ints = |values: Vec<i64>| {
+            Tensor::<1, Int>::from_data(TensorData::new(values, [rows.len()]), &device.clone().inner())
+        };
+        Batch {
+            x: tensor(self.train.x.gather(rows), device),
+            labels: ints(rows.iter().map(|&row| self.train.y[row] as i64).collect()),
+            ids: ints(rows.iter().map(|&row| row as i64).collect()),
+        }
+    }
+}
+
+/// Consecutive batches. A last batch of one row joins the one before: batch normalisation and the objectives over sets
+/// mean nothing for a single row.
+fn batches(order: &[usize], size: usize) -> impl Iterator<Item = &[usize]> {
+    let full = order.len() / size;
+    let rest = order.len() % size;
+    let count = if rest > 1 || full == 0 { full + usize::from(rest > 0) } else { full };
+    (0..count).map(move |index| {
+        let end = if index + 1 == count { order.len() } else { (index + 1) * size };
+        &order[index * size..end]
+    })
+}
+
+fn tensor(x: Matrix, device: &Device) -> Tensor<2> {
+    Tensor::from_data(TensorData::new(x.data, [x.rows, x.cols]), device)
+}
+
+/// Rows a chunk of [`predict`]: keeps the activations of a large table out of memory.
+const PREDICT_ROWS: usize = 4096;
+
+/// Class probabilities (softmax of the logits), row-major, in f64.
+pub fn predict(model: &Mlp, x: &Matrix) -> Vec<f64> {
+    let device = Device::flex();
+    let mut probabilities = Vec::new();
+    for start in (0..x.rows).step_by(PREDICT_ROWS) {
+        let rows: Vec<usize> = (start..x.rows.min(start + PREDICT_ROWS)).collect();
+        let logits = model.logits(tensor(x.gather(&rows), &device), &mut Mode::Inference);
+        let classes = logits.dims()[1];
+        let logits: Vec<f32> = logits.into_data().try_to_vec().expect("logits are f32");
+        for row in logits.chunks(classes) {
+            let max = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+            let weights = row.iter().map(|&logit| f64::from(logit - max).exp());
+            let total: f64 = weights.clone().sum();
+            probabilities.extend(weights.map(|weight| weight / total));
+        }
+    }
+    probabilities
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::MlpConfig;
+    use burn::tensor::activation::log_softmax;
+
+    fn cross_entropy(model: &Mlp, batch: Batch, mode: &mut Mode) -> Tensor<1> {
+        let rows = batch.labels.dims()[0];
+        let log_p = log_softmax(model.logits(batch.x, mode), 1);
+        log_p.gather(1, batch.labels.reshape([rows, 1])).mean().neg()
+    }
+
+    /// Two classes told apart by the sign of the first column.
+    fn toy(rows: usize) -> (Matrix, Vec<usize>) {
+        let data: Vec<f32> = (0..rows * 2).map(|i| ((i * 7919) % 101) as f32 / 50.0 - 1.0).collect();
+        let y = data.chunks(2).map(|row| usize::from(row[0] > 0.0)).collect();
+        (Matrix { rows, cols: 2, data }, y)
+    }
+
+    fn accuracy(probabilities: &[f64], y: &[usize]) -> f64 {
+        let right = probabilities.chunks(2).zip(y).filter(|(p, y)| usize::from(p[1] > 0.5) == **y).count();
+        right as f64 / y.len() as f64
+    }
+
+    fn toy_fit(seed: u64, patience: Option<usize>, stop: Option<&AtomicBool>) -> Result<Fitted, FitError> {
+        let (x, y) = toy(200);
+        let config = FitConfig::new().with_learning_rate(0.01).with_epochs(20).with_patience(patience);
+        let score = |p: &[f64]| Some(accuracy(p, &y));
+        let model = MlpConfig::new(2, 2).with_width(16).with_dropout(0.1).init(&Device::flex().autodiff(), seed);
+        Fit {
+            train: Examples { x: &x, y: &y },
+            config: &config,
+            seed,
+            validation: Some(Validation { x: &x, score: &score }),
+            stop,
+        }
+        .run(model, cross_entropy)
+    }
+
+    #[test]
+    fn it_learns_and_repeats_exactly() {
+        let fitted = toy_fit(1, None, None).unwrap();
+        assert!(fitted.validation.last().unwrap().unwrap() > 0.9, "{:?}", fitted.validation);
+        assert_eq!(fitted.steps, 20 * 7);
+        let elsewhere = std::thread::spawn(|| toy_fit(1, None, None).unwrap()).join().unwrap();
+        assert_eq!(fitted.train_loss, elsewhere.train_loss);
+    }
+
+    #[test]
+    fn early_stopping_keeps_the_best_model() {
+        let fitted = toy_fit(2, Some(2), None).unwrap();
+        let (x, y) = toy(200);
+        let best = fitted.validation.iter().flatten().copied().fold(0.0, f64::max);
+        assert_eq!(accuracy(&predict(&fitted.model, &x), &y), best);
+    }
+
+    #[test]
+    fn stopping_and_divergence_are_errors() {
+        let stop = AtomicBool::new(true);
+        assert_eq!(toy_fit(1, None, Some(&stop)).unwrap_err(), FitError::Stopped);
+        let (x, y) = toy(8);
+        let config = FitConfig::new();
+        let fit = Fit { train: Examples { x: &x, y: &y }, config: &config, seed: 0, validation: None, stop: None };
+        let model = MlpConfig::new(2, 2).init(&Device::flex().autodiff(), 0);
+        let error = fit.run(model, |m, b, mode| cross_entropy(m, b, mode).mul_scalar(f64::INFINITY)).unwrap_err();
+        assert!(matches!(error, FitError::Diverged { epoch: 1, .. }));
+    }
+
+    #[test]
+    fn a_lone_last_row_joins_the_batch_before() {
+        let order: Vec<usize> = (0..9).collect();
+        let sizes = |size| batches(&order, size).map(<[usize]>::len).collect::<Vec<_>>();
+        assert_eq!(sizes(4), [4, 5]);
+        assert_eq!(sizes(3), [3, 3, 3]);
+        assert_eq!(sizes(7), [7, 2]);
+        assert_eq!(sizes(100), [9]);
+        assert_eq!(batches(&order[..1], 4).map(<[usize]>::len).collect::<Vec<_>>(), [1]);
+    }
+}
