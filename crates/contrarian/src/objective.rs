@@ -58,6 +58,17 @@ pub trait LogitObjective: Debug + Send + Sync {
     }
 }
 
+/// Gives an objective with `forward(logits, labels)` its [`LogitObjective`].
+macro_rules! logit_objective {
+    ($name:ident) => {
+        impl $crate::LogitObjective for $name {
+            fn loss(&self, batch: $crate::LogitBatch, _state: &mut $crate::ObjectiveState) -> burn::tensor::Tensor<1> {
+                self.forward(batch.logits, batch.labels)
+            }
+        }
+    };
+}
+
 /// The shared reduction: gives an objective whose per-example value is primitive its inherent `forward` (the mean) and
 /// its [`LogitObjective`].
 macro_rules! mean_of_examples {
@@ -78,15 +89,11 @@ macro_rules! mean_of_examples {
             }
         }
 
-        impl $crate::LogitObjective for $name {
-            fn loss(&self, batch: $crate::LogitBatch, _state: &mut $crate::ObjectiveState) -> burn::tensor::Tensor<1> {
-                self.forward(batch.logits, batch.labels)
-            }
-        }
+        $crate::objective::logit_objective!($name);
     };
 }
 
-/// The same for a binary objective over one score a row, `x = logit_1 - logit_0`: gives it its [`LogitObjective`].
+/// Gives a binary objective with `forward(scores, labels)` its [`LogitObjective`], over `logit_1 - logit_0`.
 macro_rules! binary_objective {
     ($name:ident) => {
         impl $crate::LogitObjective for $name {
@@ -97,4 +104,27 @@ macro_rules! binary_objective {
     };
 }
 
-pub(crate) use {binary_objective, mean_of_examples};
+/// The shared reduction of binary objectives whose per-example value is primitive.
+macro_rules! mean_of_binary_examples {
+    ($name:ident) => {
+        impl $name {
+            /// The mean of [`forward_no_reduction`](Self::forward_no_reduction) over the batch.
+            ///
+            /// # Shapes
+            /// - logits: `[batch]`
+            /// - labels: `[batch]`, each 0 or 1
+            /// - output: `[1]`
+            pub fn forward(
+                &self,
+                logits: burn::tensor::Tensor<1>,
+                labels: burn::tensor::Tensor<1, burn::tensor::Int>,
+            ) -> burn::tensor::Tensor<1> {
+                self.forward_no_reduction(logits, labels).mean()
+            }
+        }
+
+        $crate::objective::binary_objective!($name);
+    };
+}
+
+pub(crate) use {binary_objective, logit_objective, mean_of_binary_examples, mean_of_examples};

@@ -32,9 +32,20 @@ pub(crate) trait ObjectiveConfig: Config {
     fn boxed(&self) -> Box<dyn LogitObjective>;
 }
 
-/// Makes a configuration usable by the registry.
+/// Makes a configuration usable by the registry, and gives it `init` from its `validate` and a private `build`.
 macro_rules! objective_config {
-    ($config:ident) => {
+    ($config:ident => $objective:ident) => {
+        impl $config {
+            /// Builds the objective.
+            ///
+            /// # Panics
+            /// When [`validate`](Self::validate) fails, with its message.
+            pub fn init(&self) -> $objective {
+                self.validate().unwrap_or_else(|error| panic!("{error}"));
+                self.build()
+            }
+        }
+
         impl $crate::registry::ObjectiveConfig for $config {
             fn check(&self) -> Result<(), $crate::InvalidParameter> {
                 self.validate()
@@ -47,4 +58,29 @@ macro_rules! objective_config {
     };
 }
 
-pub(crate) use objective_config;
+/// The configuration of an objective without parameters.
+macro_rules! plain_config {
+    ($(#[$doc:meta])* $config:ident => $objective:ident) => {
+        $(#[$doc])*
+        #[derive(burn::config::Config, Debug)]
+        pub struct $config {}
+
+        impl $config {
+            /// Checks the parameters: there are none.
+            ///
+            /// # Errors
+            /// Never.
+            pub fn validate(&self) -> Result<(), $crate::InvalidParameter> {
+                Ok(())
+            }
+
+            fn build(&self) -> $objective {
+                $objective {}
+            }
+        }
+
+        $crate::registry::objective_config!($config => $objective);
+    };
+}
+
+pub(crate) use {objective_config, plain_config};

@@ -8,4 +8,5 @@ pub mod metrics;
 pub mod model;
 pub mod parallel;
 pub mod report;
+pub mod saved;
 pub mod stats;

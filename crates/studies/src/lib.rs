@@ -18,6 +18,6 @@ mod ldr;
 
 pub use claim::{Claim, Evidence, Judged, Test, Verdict, judge};
 pub use findings::{Chart, Findings, Series, Table};
-pub use folder::{RunFolderError, write_run};
+pub use folder::{RunFolderError, read_config, write_run};
 pub use report::findings_html;
-pub use study::{Context, Preset, STUDIES, Study, StudyError, find};
+pub use study::{Context, Preset, STUDIES, Study, StudyError, StudyRun, find};

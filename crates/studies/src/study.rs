@@ -1,5 +1,6 @@
 use crate::{Claim, Findings};
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::atomic::AtomicBool;
@@ -95,6 +96,72 @@ pub struct Study {
     pub run: fn(&toml::Table, &Context) -> Result<Findings, StudyError>,
 }
 
+impl Study {
+    /// Overrides one setting from text, `seeds=10`. The value is read as TOML, and as a string if it is none.
+    ///
+    /// # Errors
+    /// When the text is not `name=value` or the study has no such setting.
+    pub fn set(&self, settings: &mut toml::Table, text: &str) -> Result<(), StudyError> {
+        let error = |reason: String| StudyError::Settings { study: self.id, reason };
+        let (name, value) = text
+            .split_once('=')
+            .ok_or_else(|| error(format!("`{text}` is not of the form name=value")))?;
+        let (name, value) = (name.trim(), value.trim());
+        if !settings.contains_key(name) {
+            let names: Vec<&str> = settings.keys().map(String::as_str).collect();
+            return Err(error(format!(
+                "there is no setting `{name}`; there are {}",
+                names.join(", ")
+            )));
+        }
+        let parsed = toml::from_str::<toml::Table>(&format!("v = {value}"))
+            .ok()
+            .and_then(|mut table| table.remove("v"));
+        settings.insert(name.into(), parsed.unwrap_or_else(|| toml::Value::String(value.into())));
+        Ok(())
+    }
+}
+
+/// A finished run: what was run, how, and what it found.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct StudyRun {
+    /// The paper's slug.
+    pub id: String,
+    /// Title of the paper.
+    pub title: String,
+    /// Preset it started from.
+    pub preset: String,
+    /// All settings it ran with.
+    pub settings: toml::Table,
+    /// Version of contrarian.
+    pub version: String,
+    /// Wall-clock seconds.
+    pub seconds: f64,
+    /// What it found.
+    #[serde(flatten)]
+    pub findings: Findings,
+}
+
+impl StudyRun {
+    /// Runs a study.
+    ///
+    /// # Errors
+    /// See [`StudyError`].
+    pub fn new(study: &Study, preset: Preset, settings: toml::Table, context: &Context) -> Result<Self, StudyError> {
+        let started = std::time::Instant::now();
+        let findings = (study.run)(&settings, context)?;
+        Ok(Self {
+            id: study.id.into(),
+            title: study.title.into(),
+            preset: preset.name().into(),
+            settings,
+            version: env!("CARGO_PKG_VERSION").into(),
+            seconds: started.elapsed().as_secs_f64(),
+            findings,
+        })
+    }
+}
+
 /// Every study, in alphabetical order.
 pub static STUDIES: &[Study] = &[
     crate::any_loss::STUDY,
@@ -109,10 +176,18 @@ pub fn find(id: &str) -> Option<&'static Study> {
     STUDIES.iter().find(|study| study.id == id)
 }
 
+/// Settings of a preset as the table a person can override.
+pub(crate) fn table<S: Serialize>(settings: &S) -> toml::Table {
+    toml::Table::try_from(settings).expect("settings are plain numbers, texts and lists")
+}
+
 /// Reads a study's own settings type; unknown names are errors if the type denies them.
 pub(crate) fn settings<S: DeserializeOwned>(study: &'static str, table: &toml::Table) -> Result<S, StudyError> {
-    table.clone().try_into().map_err(|error: toml::de::Error| StudyError::Settings {
-        study,
-        reason: error.message().to_string(),
-    })
+    table
+        .clone()
+        .try_into()
+        .map_err(|error: toml::de::Error| StudyError::Settings {
+            study,
+            reason: error.message().to_string(),
+        })
 }

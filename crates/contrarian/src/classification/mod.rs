@@ -1,5 +1,53 @@
-//! Objectives for classification: logits in, one number out.
+//! Objectives for classification.
+//!
+//! Those over logits `[batch, classes]` take any number of classes; the binary ones take one score a row (as
+//! [`LogitObjective`](crate::LogitObjective)s they see `logit_1 - logit_0`).
 
+mod any_loss;
+mod brier;
 mod comp_sum;
+mod cross_entropy;
+mod dice;
+mod ens_loss;
+mod focal;
+mod gce;
+mod h_consistency;
+mod jensen_shannon;
+mod ldr;
+mod level;
+mod mae;
+mod margin;
+mod mining;
+mod multiclass_hinge;
+mod normalized;
+mod smooth_adv_comp_sum;
+mod soft_confusion;
+mod symmetric_ce;
+mod tversky;
 
+pub use any_loss::{AnyLoss, AnyLossConfig, AnyLossInput, AnyLossMetric};
+pub use brier::{BrierLoss, BrierLossConfig, MseOnProbabilities, MseOnProbabilitiesConfig};
 pub use comp_sum::{CompSumLoss, CompSumLossConfig};
+pub use cross_entropy::{CrossEntropyLoss, CrossEntropyLossConfig};
+pub use dice::{BinaryDiceLoss, BinaryDiceLossConfig, MulticlassDiceLoss, MulticlassDiceLossConfig};
+pub use ens_loss::{EnsLoss, EnsLossConfig, EnsLossSchedule};
+pub use focal::{FocalLoss, FocalLossConfig};
+pub use gce::{GceLoss, GceLossConfig};
+pub use h_consistency::{HConsistencyTransform, minimizability_gap_bound};
+pub use jensen_shannon::{JensenShannonLoss, JensenShannonLossConfig};
+pub use ldr::{AldrKlLoss, AldrKlLossConfig, LdrKlLoss, LdrKlLossConfig, Normalization};
+pub use level::Level;
+pub use mae::{MaeLoss, MaeLossConfig};
+pub use margin::{
+    ExponentialLoss, ExponentialLossConfig, HingeLoss, HingeLossConfig, LogisticLoss, LogisticLossConfig,
+    SigmoidFocalLoss, SigmoidFocalLossConfig,
+};
+pub use multiclass_hinge::{CrammerSingerLoss, CrammerSingerLossConfig, WestonWatkinsLoss, WestonWatkinsLossConfig};
+pub use normalized::{NceAgceLoss, NceAgceLossConfig, NceAulLoss, NceAulLossConfig, NceRceLoss, NceRceLossConfig};
+pub(crate) use smooth_adv_comp_sum::margin_shift_norm;
+pub use smooth_adv_comp_sum::{
+    RhoMarginCompSumLoss, RhoMarginCompSumLossConfig, SmoothAdvCompSumLoss, SmoothAdvCompSumLossConfig,
+};
+pub use soft_confusion::{SoftConfusion, soft_confusion};
+pub use symmetric_ce::{SymmetricCeLoss, SymmetricCeLossConfig};
+pub use tversky::{TverskyLoss, TverskyLossConfig};

@@ -1,8 +1,19 @@
 //! The main experiment: every objective trains the same model on the same splits with the same budget.
 
+mod collect;
 mod result;
+mod run;
 
 pub use result::{
     CalibrationBin, ClassCount, Comparison, Curves, DataSummary, EpochPoint, Failure, ObjectiveResult,
     PairedComparison, Settings, Summary,
 };
+pub use run::{CompareConfig, CompareError, compare};
+
+use contrarian::registry::ObjectiveSpec;
+
+/// Name of the honest control's row: the baseline, deciding at the threshold chosen on validation. It removes most of
+/// the gain of many losses for imbalanced data, so every comparison of two classes shows it.
+pub fn control_name(baseline: &ObjectiveSpec) -> String {
+    format!("{baseline}, threshold tuned")
+}

@@ -1,3 +1,4 @@
+use crate::data::{Preprocessor, Problem};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -180,4 +181,33 @@ pub struct Failure {
     pub split: usize,
     /// What happened.
     pub reason: String,
+}
+
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} on split {}: {}", self.objective, self.split, self.reason)
+    }
+}
+
+impl DataSummary {
+    /// Describes a problem as an encoder sees it.
+    pub(super) fn of(problem: &Problem, encoder: &Preprocessor) -> Self {
+        let count = |class: usize| problem.labels.iter().filter(|&&label| label == class).count();
+        let classes = problem.classes.iter().enumerate();
+        Self {
+            name: problem.name.clone(),
+            target: problem.target.clone(),
+            rows: problem.labels.len(),
+            columns: problem.features.len(),
+            inputs: encoder.inputs(),
+            classes: classes
+                .map(|(class, name)| ClassCount {
+                    name: name.clone(),
+                    rows: count(class),
+                })
+                .collect(),
+            positive: problem.positive.map(|class| problem.classes[class].clone()),
+            notes: problem.notes.iter().cloned().chain(encoder.notes()).collect(),
+        }
+    }
 }

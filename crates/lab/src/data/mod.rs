@@ -13,7 +13,13 @@ impl Matrix {
     /// g
     pub fn gather(&self, rows: &[usize]) -> Matrix {
         let mut data = Vec::with_capacity(rows.len() * self.cols);
-        for &r in rows { data.extend_from_slice(&self.data[r * self.cols..(r + 1) * self.cols]); }
-        Matrix { rows: rows.len(), cols: self.cols, data }
+        for &r in rows {
+            data.extend_from_slice(&self.data[r * self.cols..(r + 1) * self.cols]);
+        }
+        Matrix {
+            rows: rows.len(),
+            cols: self.cols,
+            data,
+        }
     }
 }

@@ -1,0 +1,238 @@
+use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
+use clap_complete::Shell;
+use std::path::PathBuf;
+
+/// Training objectives that learn from the negative: compare them on your data, train with one, check the papers' claims.
+#[derive(Debug, Parser)]
+#[command(name = "contrarian", version, max_term_width = 110, arg_required_else_help = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Which objective should I train with? Every objective, the same model, splits and budget, on your data
+    Compare(CompareArgs),
+    /// Train a model with one objective and save it
+    Train(TrainArgs),
+    /// Apply a saved model to a CSV file
+    Predict(PredictArgs),
+    /// Run a paper's study: its claims, tested
+    Run(RunArgs),
+    /// List papers, objectives or data sets
+    List(ListArgs),
+    /// Describe a paper or an objective in a page
+    Show(ShowArgs),
+    /// Print shell completions
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+}
+
+/// Where rows come from; the same for `compare` and `train`.
+#[derive(Debug, Args)]
+pub struct DataArgs {
+    /// CSV file with a header (also gzipped); without it an embedded data set is used
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, conflicts_with = "dataset")]
+    pub data: Option<PathBuf>,
+    /// Column to predict [default: a column called target, label, class or y, else the last]
+    #[arg(long, value_name = "COLUMN", requires = "data")]
+    pub target: Option<String>,
+    /// The class that counts as positive when there are two [default: the rarer one]
+    #[arg(long, value_name = "CLASS", requires = "data")]
+    pub positive: Option<String>,
+    /// Columns to read as text although most of their cells are numbers
+    #[arg(long, value_name = "COLUMNS", value_delimiter = ',', requires = "data")]
+    pub categorical: Vec<String>,
+    /// Further texts that mean a missing value (empty, NA, N/A, NaN, null and ? always do)
+    #[arg(long, value_name = "TEXTS", value_delimiter = ',', requires = "data")]
+    pub missing: Vec<String>,
+    /// Embedded data set (`contrarian list datasets`)
+    #[arg(long, value_name = "NAME", default_value = "winequality")]
+    pub dataset: String,
+}
+
+/// Model and budget; the same for `compare` and `train`.
+#[derive(Debug, Args)]
+pub struct BudgetArgs {
+    /// Metric to select by: early stopping, thresholds, ranking [default: f1 for two classes, else balanced-accuracy]
+    #[arg(long)]
+    pub metric: Option<String>,
+    /// Hidden layers; 0 is a linear model
+    #[arg(long, default_value_t = 2)]
+    pub depth: usize,
+    /// Units of each hidden layer
+    #[arg(long, default_value_t = 64)]
+    pub width: usize,
+    /// Probability that a hidden unit is dropped in training
+    #[arg(long, default_value_t = 0.0)]
+    pub dropout: f64,
+    /// Optimiser
+    #[arg(long, value_enum, default_value_t = OptimizerArg::Adam)]
+    pub optimizer: OptimizerArg,
+    /// Learning rate
+    #[arg(long, default_value_t = 1e-3)]
+    pub learning_rate: f64,
+    /// Schedule of the learning rate
+    #[arg(long, value_enum, default_value_t = ScheduleArg::Constant)]
+    pub schedule: ScheduleArg,
+    /// L2 penalty
+    #[arg(long, default_value_t = 0.0)]
+    pub weight_decay: f64,
+    /// Rows a step
+    #[arg(long, default_value_t = 32)]
+    pub batch_size: usize,
+    /// Most passes over the training rows
+    #[arg(long, default_value_t = 60)]
+    pub epochs: usize,
+    /// Epochs without improvement on validation before stopping
+    #[arg(long, default_value_t = 10)]
+    pub patience: usize,
+    /// Draw every class equally often in training
+    #[arg(long)]
+    pub balanced: bool,
+    /// Seed of splits, weights and batches
+    #[arg(long, default_value_t = 0)]
+    pub seed: u64,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum OptimizerArg {
+    /// Adam
+    Adam,
+    /// Stochastic gradient descent with momentum 0.9
+    Sgd,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum ScheduleArg {
+    /// The same rate throughout
+    Constant,
+    /// Half a cosine to 0
+    Cosine,
+    /// A tenth at half, a hundredth at three quarters
+    Steps,
+}
+
+#[derive(Debug, Args)]
+pub struct CompareArgs {
+    #[command(flatten)]
+    pub data: DataArgs,
+    /// Objectives, e.g. 'cross-entropy, focal(gamma=2), any-loss(metric=f1)' [default: a selection for the data]
+    #[arg(long, value_name = "LIST")]
+    pub objectives: Option<String>,
+    /// Objective the others are tested against
+    #[arg(long, value_name = "OBJECTIVE", default_value = "cross-entropy")]
+    pub baseline: String,
+    /// Train/validation/test splits, the same for every objective
+    #[arg(long, value_name = "N", default_value_t = 10, visible_alias = "splits")]
+    pub seeds: usize,
+    /// Candidates of a small search over learning rate and weight decay, the same for every objective
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub tune: usize,
+    /// Fits side by side [default: one a core]
+    #[arg(long, value_name = "N")]
+    pub threads: Option<usize>,
+    #[command(flatten)]
+    pub budget: BudgetArgs,
+    /// Folder for report.html, comparison.json and results.csv [default: runs/compare/<time>]
+    #[arg(long, value_name = "FOLDER", value_hint = ValueHint::DirPath)]
+    pub out: Option<PathBuf>,
+    /// Print the results as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct TrainArgs {
+    #[command(flatten)]
+    pub data: DataArgs,
+    /// Objective to train with
+    #[arg(long, default_value = "cross-entropy")]
+    pub objective: String,
+    #[command(flatten)]
+    pub budget: BudgetArgs,
+    /// Folder to save the model in
+    #[arg(long, value_name = "FOLDER", value_hint = ValueHint::DirPath)]
+    pub out: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub struct PredictArgs {
+    /// Folder that `contrarian train` saved
+    #[arg(long, value_name = "FOLDER", value_hint = ValueHint::DirPath)]
+    pub model: PathBuf,
+    /// CSV file with the columns the model was trained on (the target may be missing)
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub data: PathBuf,
+    /// File for the predictions [default: standard output]
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub out: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    /// The paper's name (`contrarian list papers`)
+    #[arg(required_unless_present = "config")]
+    pub paper: Option<String>,
+    /// How much it may cost: smoke (seconds), default (two minutes) or full
+    #[arg(long)]
+    pub preset: Option<String>,
+    /// Change a setting, e.g. --set seeds=10 (repeatable)
+    #[arg(long = "set", value_name = "NAME=VALUE")]
+    pub overrides: Vec<String>,
+    /// Run again from the config.toml of an earlier run
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, conflicts_with_all = ["paper", "preset"])]
+    pub config: Option<PathBuf>,
+    /// Folder of real data sets [default: the environment variable CONTRARIAN_DATA]
+    #[arg(long, value_name = "FOLDER", value_hint = ValueHint::DirPath)]
+    pub data: Option<PathBuf>,
+    /// Fits side by side [default: one a core]
+    #[arg(long, value_name = "N")]
+    pub threads: Option<usize>,
+    /// Folder for the run's files [default: runs/<paper>/<time>]
+    #[arg(long, value_name = "FOLDER", value_hint = ValueHint::DirPath)]
+    pub out: Option<PathBuf>,
+    /// Print the findings as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum ListWhat {
+    /// The papers with a study
+    Papers,
+    /// The objectives that can be named
+    Objectives,
+    /// The embedded data sets
+    Datasets,
+}
+
+#[derive(Debug, Args)]
+pub struct ListArgs {
+    /// What to list
+    #[arg(default_value = "objectives")]
+    pub what: ListWhat,
+    /// Print as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct ShowArgs {
+    /// Name of a paper or an objective
+    pub name: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_definition_is_consistent() {
+        Cli::command().debug_assert();
+    }
+}

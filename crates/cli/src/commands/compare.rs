@@ -1,0 +1,181 @@
+use super::setup;
+use crate::args::CompareArgs;
+use crate::error::{CliError, INTERRUPTED};
+use crate::output;
+use crate::progress;
+use contrarian::InvalidParameter;
+use contrarian::registry::{ObjectiveSpec, RegistryError, parse_list};
+use contrarian_lab::compare::{CompareConfig, Comparison, ObjectiveResult, PairedComparison, Summary, compare};
+use contrarian_lab::parallel::available_threads;
+use contrarian_lab::report::{answer, write_comparison};
+use std::process::ExitCode;
+
+/// What is compared when nobody says: one of each kind that can help, with the papers' defaults.
+const BINARY: &str = "cross-entropy, cross-entropy(class_weights=balanced), focal, brier, gce, comp-sum(tau=1.5), ldr, aldr, \
+                      dice, tversky(alpha=0.3, beta=0.7), any-loss(metric=f_beta, scale=10), ens-loss, hinge";
+const MULTI_CLASS: &str = "cross-entropy, cross-entropy(class_weights=balanced), cross-entropy(label_smoothing=0.1), focal, brier, \
+                           gce, comp-sum(tau=1.5), ldr, aldr, multiclass-dice, crammer-singer, weston-watkins";
+
+pub fn run(args: &CompareArgs) -> Result<ExitCode, CliError> {
+    let baseline: ObjectiveSpec = args.baseline.parse::<ObjectiveSpec>()?;
+    let listed = args.objectives.as_deref().map(parse_list).transpose()?;
+    let fit = setup::fit_config(&args.budget)?;
+    if args.seeds == 0 {
+        return Err(InvalidParameter::new("seeds", 0, "at least 1").into());
+    }
+    let problem = setup::problem(&args.data)?;
+    let metric = setup::metric(&args.budget, problem.classes.len())?;
+    let objectives = match listed {
+        Some(objectives) => objectives,
+        None => parse_list(if problem.classes.len() == 2 {
+            BINARY
+        } else {
+            MULTI_CLASS
+        })?,
+    };
+    if let Some(twice) = objectives
+        .iter()
+        .enumerate()
+        .find(|(i, o)| objectives[..*i].contains(o))
+    {
+        return Err(CliError::Usage(format!("objective `{}` is listed twice", twice.1)));
+    }
+    let folder = output::run_folder(args.out.as_deref(), "compare")?;
+
+    let mut config = CompareConfig::new(objectives, metric);
+    config.baseline = baseline;
+    config.splits = args.seeds;
+    config.seed = args.budget.seed;
+    config.depth = args.budget.depth;
+    config.width = args.budget.width;
+    config.dropout = args.budget.dropout;
+    config.fit = fit;
+    config.tune = args.tune;
+    config.threads = args.threads.unwrap_or_else(available_threads).max(1);
+
+    for note in &problem.notes {
+        eprintln!("note: {note}");
+    }
+    let stop = progress::stop_flag();
+    let bar = progress::bar("training");
+    let comparison = compare(
+        &problem,
+        &config,
+        &|done, total| progress::advance(&bar, done, total),
+        &stop,
+    );
+    bar.finish_and_clear();
+    let comparison = match comparison {
+        Err(error) if stop.load(std::sync::atomic::Ordering::Relaxed) => {
+            eprintln!("contrarian: {error}");
+            return Ok(ExitCode::from(INTERRUPTED));
+        }
+        other => other?,
+    };
+
+    // Printed before the files are written: a full disk must not cost the results.
+    match args.json {
+        true => output::print(&serde_json::to_string_pretty(&comparison).map_err(std::io::Error::other)?)?,
+        false => output::print(&text(&comparison))?,
+    }
+    let written = write_comparison(&folder, &comparison)?;
+    eprintln!("report: {}", written.html.display());
+    Ok(if comparison.interrupted {
+        ExitCode::from(INTERRUPTED)
+    } else {
+        ExitCode::SUCCESS
+    })
+}
+
+fn text(comparison: &Comparison) -> String {
+    let data = &comparison.data;
+    let settings = &comparison.settings;
+    let classes: Vec<String> = data
+        .classes
+        .iter()
+        .map(|class| format!("{} {}", class.rows, class.name))
+        .collect();
+    let positive = data
+        .positive
+        .as_ref()
+        .map(|name| format!("; positive: {name}"))
+        .unwrap_or_default();
+    let mut out = format!(
+        "{}: {} rows, {} columns, `{}` in {} classes ({}{positive})\n{}, {}, {} splits\n",
+        data.name,
+        data.rows,
+        data.columns,
+        data.target,
+        data.classes.len(),
+        classes.join(", "),
+        settings.model,
+        settings.training,
+        settings.splits,
+    );
+    let metric = settings.metric.as_str();
+    let against = |name: &str| format!("vs {name}");
+    let baseline = against(&settings.baseline);
+    let mut header = vec!["objective", metric, "95% interval", &baseline, "p (Holm)"];
+    if settings.control.is_some() {
+        header.extend(["vs tuned", "p (Holm)"]);
+    }
+    header.push("s/fit");
+    let rows = comparison
+        .results
+        .iter()
+        .map(|result| row(result, metric, settings.control.is_some()));
+    out.push_str(&output::table(&header, rows, 1));
+    if let Some(control) = &settings.control {
+        out.push_str(&format!(
+            "\ntuned: `{control}`, the baseline with its threshold chosen on validation\n"
+        ));
+    }
+    for failure in &comparison.failures {
+        out.push_str(&format!("failed: {failure}\n"));
+    }
+    out.push_str(&format!("\n{}\n", answer(comparison)));
+    out.push_str(&format!(
+        "\n{:.1} s on {} threads{}\n",
+        comparison.seconds,
+        comparison.threads,
+        comparison
+            .peak_memory
+            .map(|bytes| format!(", peak memory {} MiB", bytes / (1 << 20)))
+            .unwrap_or_default(),
+    ));
+    out
+}
+
+fn row(result: &ObjectiveResult, metric: &str, control: bool) -> Vec<String> {
+    let number = |summary: Option<&Summary>| summary.map_or("-".into(), |s| format!("{:.3}", s.mean));
+    let interval = |summary: Option<&Summary>| summary.map_or("-".into(), |s| format!("{:.3} to {:.3}", s.low, s.high));
+    let paired = |test: &Option<PairedComparison>| match test {
+        Some(test) => [format!("{:+.3}", test.difference), output::p_value(test.p_holm)],
+        None => ["-".into(), "-".into()],
+    };
+    let summary = result.metrics.get(metric);
+    let mut cells = vec![result.name.clone(), number(summary), interval(summary)];
+    cells.extend(paired(&result.against_baseline));
+    if control {
+        cells.extend(paired(&result.against_control));
+    }
+    cells.push(format!("{:.2}", result.seconds_per_fit));
+    cells
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use contrarian::registry::TaskContext;
+
+    #[test]
+    fn the_default_selections_can_be_built() {
+        for (list, counts) in [(BINARY, vec![90, 10]), (MULTI_CLASS, vec![5, 5, 5])] {
+            let task = TaskContext { class_counts: counts };
+            let objectives = parse_list(list).unwrap();
+            assert!(objectives.len() >= 8);
+            let built: Result<Vec<_>, RegistryError> = objectives.iter().map(|o| o.build(&task)).collect();
+            built.unwrap();
+        }
+    }
+}

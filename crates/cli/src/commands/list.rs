@@ -1,0 +1,71 @@
+use crate::args::{ListArgs, ListWhat};
+use crate::error::CliError;
+use crate::output;
+use contrarian::registry::{Classes, OBJECTIVES};
+use contrarian_lab::data::EMBEDDED;
+use contrarian_studies::STUDIES;
+use serde_json::{Value, json};
+use std::process::ExitCode;
+
+pub fn run(args: &ListArgs) -> Result<ExitCode, CliError> {
+    let (header, rows, json): (&[&str], Vec<Vec<String>>, Vec<Value>) = match args.what {
+        ListWhat::Objectives => (
+            &["objective", "classes", "paper", "what it is"],
+            OBJECTIVES
+                .iter()
+                .map(|o| strings([o.name, classes(o.classes), o.paper.unwrap_or(""), o.summary]))
+                .collect(),
+            OBJECTIVES
+                .iter()
+                .map(|o| {
+                    json!({"name": o.name, "classes": classes(o.classes), "paper": o.paper, "summary": o.summary,
+                           "formula": o.formula, "source": o.source, "rust": o.config, "defaults": (o.defaults)()})
+                })
+                .collect(),
+        ),
+        ListWhat::Papers => (
+            &["paper", "authors", "claims", "title"],
+            STUDIES
+                .iter()
+                .map(|s| strings([s.id, s.authors, &s.claims.len().to_string(), s.title]))
+                .collect(),
+            STUDIES
+                .iter()
+                .map(|s| {
+                    json!({"id": s.id, "authors": s.authors, "title": s.title, "arxiv": s.arxiv,
+                           "claims": s.claims.iter().map(|c| c.statement).collect::<Vec<_>>()})
+                })
+                .collect(),
+        ),
+        ListWhat::Datasets => (
+            &["data set", "rows", "classes", "what it is"],
+            EMBEDDED
+                .iter()
+                .map(|d| strings([d.name, &d.rows.to_string(), &d.classes.to_string(), d.description]))
+                .collect(),
+            EMBEDDED
+                .iter()
+                .map(|d| {
+                    json!({"name": d.name, "rows": d.rows, "classes": d.classes, "description": d.description,
+                           "source": d.source})
+                })
+                .collect(),
+        ),
+    };
+    match args.json {
+        true => output::print(&serde_json::to_string_pretty(&json).map_err(std::io::Error::other)?)?,
+        false => output::print(&output::table(header, rows, header.len()))?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn classes(classes: Classes) -> &'static str {
+    match classes {
+        Classes::Any => "any",
+        Classes::Binary => "two",
+    }
+}
+
+fn strings<const N: usize>(cells: [&str; N]) -> Vec<String> {
+    cells.map(String::from).to_vec()
+}

@@ -1,0 +1,31 @@
+//! One file a command: read the arguments, call the library, print.
+
+mod compare;
+mod list;
+mod predict;
+mod run;
+mod setup;
+mod show;
+mod train;
+
+use crate::args::{Cli, Command};
+use crate::error::CliError;
+use clap::CommandFactory;
+use std::process::ExitCode;
+
+pub fn run(arguments: Cli) -> Result<ExitCode, CliError> {
+    match arguments.command {
+        Command::Compare(args) => compare::run(&args),
+        Command::Train(args) => train::run(&args),
+        Command::Predict(args) => predict::run(&args),
+        Command::Run(args) => run::run(&args),
+        Command::List(args) => list::run(&args),
+        Command::Show(args) => show::run(&args),
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "contrarian", &mut script);
+            crate::output::print(&String::from_utf8_lossy(&script))?;
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}

@@ -1,0 +1,116 @@
+use crate::args::RunArgs;
+use crate::error::{CliError, INTERRUPTED};
+use crate::output;
+use crate::progress;
+use contrarian::registry::suggest;
+use contrarian_lab::parallel::available_threads;
+use contrarian_studies::{Context, Judged, Preset, STUDIES, Study, StudyError, StudyRun, read_config, write_run};
+use std::process::ExitCode;
+
+pub fn run(args: &RunArgs) -> Result<ExitCode, CliError> {
+    let (study, preset, mut settings) = match &args.config {
+        Some(path) => read_config(path)?,
+        None => {
+            let study = find(args.paper.as_deref().unwrap_or_default())?;
+            let preset: Preset = args
+                .preset
+                .as_deref()
+                .unwrap_or("default")
+                .parse()
+                .map_err(CliError::Usage)?;
+            (study, preset, (study.settings)(preset))
+        }
+    };
+    for text in &args.overrides {
+        study.set(&mut settings, text)?;
+    }
+    let folder = output::run_folder(args.out.as_deref(), study.id)?;
+    let stop = progress::stop_flag();
+    let bar = progress::bar(study.id);
+    let context = Context {
+        threads: args.threads.unwrap_or_else(available_threads).max(1),
+        data: args
+            .data
+            .clone()
+            .or_else(|| std::env::var_os("CONTRARIAN_DATA").map(Into::into)),
+        stop: &stop,
+        progress: &|done, total| progress::advance(&bar, done, total),
+    };
+    let run = StudyRun::new(study, preset, settings, &context);
+    bar.finish_and_clear();
+    let run = match run {
+        Err(error @ StudyError::Stopped) => {
+            eprintln!("contrarian: {error}");
+            return Ok(ExitCode::from(INTERRUPTED));
+        }
+        other => other?,
+    };
+    match args.json {
+        true => output::print(&serde_json::to_string_pretty(&run).map_err(std::io::Error::other)?)?,
+        false => output::print(&text(&run))?,
+    }
+    let report = write_run(&folder, &run)?;
+    eprintln!("report: {}", report.display());
+    Ok(ExitCode::SUCCESS)
+}
+
+fn find(id: &str) -> Result<&'static Study, CliError> {
+    contrarian_studies::find(id).ok_or_else(|| {
+        let hint = suggest(id, STUDIES.iter().map(|study| study.id));
+        let hint = hint.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
+        CliError::Usage(format!(
+            "no paper is called `{id}`{hint} (`contrarian list papers` lists them)"
+        ))
+    })
+}
+
+fn text(run: &StudyRun) -> String {
+    let mut out = format!(
+        "{}: {} ({} preset, {:.1} s)\n",
+        run.id, run.title, run.preset, run.seconds
+    );
+    for table in &run.findings.tables {
+        let header: Vec<&str> = table.columns.iter().map(String::as_str).collect();
+        out.push_str(&format!(
+            "\n{}\n{}\n",
+            table.title,
+            output::table(&header, table.rows.clone(), 1)
+        ));
+    }
+    out.push_str("\nclaims\n");
+    for claim in &run.findings.claims {
+        out.push_str(&claim_text(claim));
+    }
+    for note in &run.findings.notes {
+        out.push_str(&format!("\n{note}\n"));
+    }
+    out
+}
+
+fn claim_text(claim: &Judged) -> String {
+    let mut numbers = Vec::new();
+    numbers.extend(claim.effect.map(|effect| format!("effect {effect:+.4}")));
+    numbers.extend(
+        claim
+            .interval
+            .map(|(low, high)| format!("95% interval {low:+.4} to {high:+.4}")),
+    );
+    numbers.extend(claim.p.map(|p| format!("p {}", output::p_value(p))));
+    let mut text = format!(
+        "  {}: {}\n    {}\n    {} ({})\n    the paper: {}\n",
+        claim.verdict.text().to_uppercase(),
+        claim.id,
+        claim.statement,
+        if numbers.is_empty() {
+            "no figure".into()
+        } else {
+            numbers.join(", ")
+        },
+        claim.reason,
+        claim.reported
+    );
+    if !claim.differs.is_empty() {
+        text.push_str(&format!("    here: {}\n", claim.differs));
+    }
+    text
+}

@@ -1,0 +1,83 @@
+//! From arguments to what the library takes, shared by `compare` and `train`.
+
+use crate::args::{BudgetArgs, DataArgs, OptimizerArg, ScheduleArg};
+use crate::error::CliError;
+use contrarian::InvalidParameter;
+use contrarian_lab::data::{CsvOptions, Problem, embedded, guess_target, load_csv};
+use contrarian_lab::fit::{FitConfig, OptimizerKind, Schedule};
+use contrarian_lab::metrics::Metric;
+
+/// The rows: a person's file or an embedded data set.
+pub fn problem(args: &DataArgs) -> Result<Problem, CliError> {
+    let Some(path) = &args.data else {
+        return embedded(&args.dataset).map_err(|error| CliError::Usage(error.to_string()));
+    };
+    let options = CsvOptions {
+        categorical: args.categorical.clone(),
+        missing: args.missing.clone(),
+        delimiter: None,
+    };
+    let table = load_csv(path, &options)?;
+    let (target, guessed) = match &args.target {
+        Some(target) => (target.clone(), false),
+        None => (guess_target(&table).to_string(), true),
+    };
+    let mut problem = Problem::from_table(table, &target, args.positive.as_deref())?;
+    if guessed {
+        problem.notes.insert(
+            0,
+            format!("no --target was given: `{target}` is taken as the column to predict"),
+        );
+    }
+    Ok(problem)
+}
+
+/// The metric to select by.
+pub fn metric(args: &BudgetArgs, classes: usize) -> Result<Metric, CliError> {
+    match &args.metric {
+        Some(name) => {
+            let metric: Metric = name.parse().map_err(|error| CliError::Usage(format!("{error}")))?;
+            if !Metric::for_classes(classes).contains(&metric) && metric.needs_binary() && classes != 2 {
+                return Err(CliError::Usage(format!(
+                    "metric `{metric}` is for two classes; the target has {classes}"
+                )));
+            }
+            Ok(metric)
+        }
+        None if classes == 2 => Ok(Metric::F1),
+        None => Ok(Metric::BalancedAccuracy),
+    }
+}
+
+/// Optimiser and budget, checked.
+pub fn fit_config(args: &BudgetArgs) -> Result<FitConfig, CliError> {
+    if !(0.0..1.0).contains(&args.dropout) {
+        return Err(InvalidParameter::new("dropout", args.dropout, "in [0, 1)").into());
+    }
+    for (field, value) in [("width", args.width), ("patience", args.patience)] {
+        if value == 0 {
+            return Err(InvalidParameter::new(field, value, "at least 1").into());
+        }
+    }
+    let config = FitConfig::new()
+        .with_optimizer(match args.optimizer {
+            OptimizerArg::Adam => OptimizerKind::Adam,
+            OptimizerArg::Sgd => OptimizerKind::Sgd {
+                momentum: 0.9,
+                nesterov: false,
+            },
+        })
+        .with_learning_rate(args.learning_rate)
+        .with_schedule(match args.schedule {
+            ScheduleArg::Constant => Schedule::Constant,
+            ScheduleArg::Cosine => Schedule::Cosine,
+            ScheduleArg::Steps => Schedule::Steps,
+        })
+        .with_weight_decay(args.weight_decay)
+        .with_batch_size(args.batch_size)
+        .with_epochs(args.epochs)
+        .with_patience(Some(args.patience))
+        .with_balanced(args.balanced);
+    config.validate()?;
+    Ok(config)
+}

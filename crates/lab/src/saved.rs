@@ -1,0 +1,394 @@
+//! A trained model with everything needed to apply it: `train`, `save`, `load`, `predict`.
+//!
+//! A saved model is a folder of two files: `weights.safetensors`, and `model.json` with the columns, encodings, scaling,
+//! classes, objective, threshold and versions.
+
+use crate::data::{CsvOptions, DataError, Preprocessor, Problem, Table, stratified_splits};
+use crate::fit::{Examples, Fit, FitConfig, FitError, Validation, objective_step, predict};
+use crate::metrics::{Decision, Metric, Predictions, best_threshold, evaluate};
+use crate::model::{Mlp, MlpConfig};
+use burn::module::Module;
+use burn::store::{ModuleSnapshot, SafetensorsStore};
+use burn::tensor::Device;
+use contrarian::registry::{ObjectiveSpec, RegistryError, TaskContext};
+use serde::{Deserialize, Serialize};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
+
+/// Version of the folder's layout; a model of another version is refused.
+pub const FORMAT: u32 = 1;
+
+const MANIFEST: &str = "model.json";
+const WEIGHTS: &str = "weights.safetensors";
+
+/// How to train a model for saving.
+#[derive(Debug, Clone)]
+pub struct TrainConfig {
+    /// Objective to minimise.
+    pub objective: ObjectiveSpec,
+    /// Metric for early stopping and for the threshold.
+    pub metric: Metric,
+    /// Part of the rows held out for early stopping and for the threshold.
+    pub validation: f64,
+    /// Seed of the split, the weights and the batches.
+    pub seed: u64,
+    /// Hidden layers.
+    pub depth: usize,
+    /// Units of each hidden layer.
+    pub width: usize,
+    /// Dropout of the hidden layers.
+    pub dropout: f64,
+    /// Optimiser and budget.
+    pub fit: FitConfig,
+    /// Texts that meant a missing value when the data was read, remembered for later files.
+    pub missing: Vec<String>,
+}
+
+/// Everything about a saved model but its weights.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Manifest {
+    /// Version of the folder's layout, [`FORMAT`].
+    pub format: u32,
+    /// Version of contrarian that saved it.
+    pub version: String,
+    /// Data it was trained on.
+    pub data: String,
+    /// Column it predicts.
+    pub target: String,
+    /// Class names by label.
+    pub classes: Vec<String>,
+    /// Texts that mean a missing value, besides those that always do.
+    pub missing: Vec<String>,
+    /// Columns, imputation, encodings and scaling.
+    pub preprocessor: Preprocessor,
+    /// Shape of the model.
+    pub model: MlpConfig,
+    /// Objective it was trained with.
+    pub objective: String,
+    /// With two classes: decide for the second at this probability.
+    pub threshold: Option<f64>,
+    /// Metric the threshold and the epoch were chosen by.
+    pub metric: String,
+    /// Rows it was trained on.
+    pub training_rows: usize,
+    /// Metrics on the held-out rows, at the threshold.
+    pub validation_metrics: Vec<(String, f64)>,
+    /// CRC-32 of the weights file.
+    pub weights_crc32: u32,
+}
+
+/// A model that can be applied to new tables.
+#[derive(Debug)]
+pub struct SavedModel {
+    /// What is known about it.
+    pub manifest: Manifest,
+    model: Mlp,
+}
+
+/// Why a model could not be trained, saved, loaded or applied.
+#[derive(Debug, thiserror::Error)]
+pub enum SavedModelError {
+    /// The objective does not exist, or not for this data.
+    #[error(transparent)]
+    Objective(#[from] RegistryError),
+    /// The data does not fit.
+    #[error(transparent)]
+    Data(#[from] DataError),
+    /// Training failed.
+    #[error(transparent)]
+    Fit(#[from] FitError),
+    /// A file of the folder could not be written.
+    #[error("cannot write {}: {reason}", path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
+    /// The folder holds no model, or a damaged one.
+    #[error("{} is not a usable model: {reason}; train it again with `contrarian train`", folder.display())]
+    Damaged {
+        /// The folder.
+        folder: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+    /// Saved by another version.
+    #[error(
+        "{} was saved in format {found} by contrarian {version}, and this version reads format {FORMAT}; train it again",
+        folder.display()
+    )]
+    Version {
+        /// The folder.
+        folder: PathBuf,
+        /// Its format.
+        found: u32,
+        /// Version that saved it.
+        version: String,
+    },
+}
+
+impl SavedModelError {
+    /// The training error, if it is one.
+    pub fn fit(&self) -> Option<&FitError> {
+        match self {
+            Self::Fit(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+/// Trains a model on all rows but a stratified validation part, which chooses the epoch and the threshold.
+///
+/// `progress` is told of every finished epoch (done, at most).
+///
+/// # Errors
+/// When the objective cannot be built for the data, the data cannot be split, or training diverges or is stopped.
+pub fn train(
+    problem: &Problem,
+    config: &TrainConfig,
+    progress: &dyn Fn(usize, usize),
+    stop: &AtomicBool,
+) -> Result<SavedModel, SavedModelError> {
+    let classes = problem.classes.len();
+    let half = config.validation / 2.0;
+    // The splitter makes three parts; the last two together are the validation part.
+    let split = stratified_splits(&problem.labels, 1, (1.0 - config.validation, half, half), config.seed)?.remove(0);
+    let held_out: Vec<usize> = split.validation.iter().chain(&split.test).copied().collect();
+    let labels = |rows: &[usize]| rows.iter().map(|&row| problem.labels[row]).collect::<Vec<_>>();
+    let preprocessor = Preprocessor::fit(&problem.features, &split.train);
+    let (train_x, train_y) = (
+        preprocessor.transform(&problem.features, &split.train),
+        labels(&split.train),
+    );
+    let (held_x, held_y) = (preprocessor.transform(&problem.features, &held_out), labels(&held_out));
+
+    let mut class_counts = vec![0; classes];
+    train_y.iter().for_each(|&label| class_counts[label] += 1);
+    let objective = config.objective.build(&TaskContext { class_counts })?;
+    let shape = MlpConfig::new(preprocessor.inputs(), classes)
+        .with_depth(config.depth)
+        .with_width(config.width)
+        .with_dropout(config.dropout);
+    let predictions = |probabilities: Vec<f64>| Predictions {
+        probabilities,
+        classes,
+        labels: held_y.clone(),
+    };
+    let epoch = std::cell::Cell::new(0);
+    let score = |probabilities: &[f64]| {
+        epoch.set(epoch.get() + 1);
+        progress(epoch.get(), config.fit.epochs);
+        let value = evaluate(config.metric, &predictions(probabilities.to_vec()), Decision::Argmax)?;
+        Some(if config.metric.higher_is_better() {
+            value
+        } else {
+            -value
+        })
+    };
+    let mut state = objective.initial_state(train_y.len(), config.seed);
+    let fitted = Fit {
+        train: Examples {
+            x: &train_x,
+            y: &train_y,
+        },
+        config: &config.fit,
+        seed: config.seed,
+        validation: Some(Validation {
+            x: &held_x,
+            score: &score,
+        }),
+        stop: Some(stop),
+    }
+    .run(
+        shape.init(&Device::flex().autodiff(), config.seed),
+        objective_step(objective.as_ref(), &mut state),
+    )?;
+
+    let held_out = predictions(predict(&fitted.model, &held_x));
+    let threshold = (classes == 2).then(|| best_threshold(config.metric, &held_out));
+    let decision = threshold.map_or(Decision::Argmax, Decision::Threshold);
+    let validation_metrics = Metric::for_classes(classes)
+        .into_iter()
+        .filter_map(|metric| Some((metric.to_string(), evaluate(metric, &held_out, decision)?)))
+        .collect();
+    Ok(SavedModel {
+        manifest: Manifest {
+            format: FORMAT,
+            version: env!("CARGO_PKG_VERSION").into(),
+            data: problem.name.clone(),
+            target: problem.target.clone(),
+            classes: problem.classes.clone(),
+            missing: config.missing.clone(),
+            preprocessor,
+            model: shape,
+            objective: config.objective.to_string(),
+            threshold,
+            metric: config.metric.to_string(),
+            training_rows: train_y.len(),
+            validation_metrics,
+            weights_crc32: 0,
+        },
+        model: fitted.model,
+    })
+}
+
+impl SavedModel {
+    /// Writes the folder, creating it if need be.
+    ///
+    /// # Errors
+    /// When a file cannot be written.
+    pub fn save(&self, folder: &Path) -> Result<(), SavedModelError> {
+        let failed = |path: &Path, reason: String| SavedModelError::Write {
+            path: path.to_path_buf(),
+            reason,
+        };
+        std::fs::create_dir_all(folder).map_err(|error| failed(folder, error.to_string()))?;
+        let weights = folder.join(WEIGHTS);
+        let mut store = SafetensorsStore::from_file(&weights).overwrite(true);
+        self.model
+            .save_into(&mut store)
+            .map_err(|error| failed(&weights, error.to_string()))?;
+        let weights_crc32 = crc32(&std::fs::read(&weights).map_err(|error| failed(&weights, error.to_string()))?);
+        let manifest = Manifest {
+            weights_crc32,
+            ..self.manifest.clone()
+        };
+        let path = folder.join(MANIFEST);
+        let text = serde_json::to_string_pretty(&manifest).map_err(|error| failed(&path, error.to_string()))?;
+        std::fs::write(&path, text).map_err(|error| failed(&path, error.to_string()))
+    }
+
+    /// Reads a folder that [`save`](Self::save) wrote.
+    ///
+    /// # Errors
+    /// When a file is missing, damaged, or of another version.
+    pub fn load(folder: &Path) -> Result<Self, SavedModelError> {
+        let damaged = |reason: String| SavedModelError::Damaged {
+            folder: folder.to_path_buf(),
+            reason,
+        };
+        let read = |name: &str| {
+            std::fs::read(folder.join(name)).map_err(|error| damaged(format!("{name} cannot be read ({error})")))
+        };
+        let text = read(MANIFEST)?;
+        // The version first: a manifest of another format need not have our fields.
+        let value: serde_json::Value =
+            serde_json::from_slice(&text).map_err(|error| damaged(format!("{MANIFEST} is no valid JSON ({error})")))?;
+        match value["format"].as_u64() {
+            Some(format) if format == u64::from(FORMAT) => {}
+            Some(format) => {
+                let version = value["version"].as_str().unwrap_or("unknown").to_string();
+                let found = u32::try_from(format).unwrap_or(u32::MAX);
+                return Err(SavedModelError::Version {
+                    folder: folder.to_path_buf(),
+                    found,
+                    version,
+                });
+            }
+            None => return Err(damaged(format!("{MANIFEST} names no format"))),
+        }
+        let manifest: Manifest =
+            serde_json::from_value(value).map_err(|error| damaged(format!("{MANIFEST} is incomplete ({error})")))?;
+        if manifest.model.inputs != manifest.preprocessor.inputs() || manifest.model.outputs != manifest.classes.len() {
+            return Err(damaged(format!(
+                "the model in {MANIFEST} does not fit its columns and classes"
+            )));
+        }
+        if crc32(&read(WEIGHTS)?) != manifest.weights_crc32 {
+            return Err(damaged(format!(
+                "{WEIGHTS} is not the file that was saved (its checksum differs)"
+            )));
+        }
+        let mut model = manifest.model.init(&Device::flex(), 0);
+        let mut store = SafetensorsStore::from_file(folder.join(WEIGHTS));
+        model
+            .load_from(&mut store)
+            .map_err(|error| damaged(format!("{WEIGHTS} does not fit the model ({error})")))?;
+        Ok(Self {
+            manifest,
+            model: model.valid(),
+        })
+    }
+
+    /// Applies the model to a table with the training columns; other columns are ignored.
+    ///
+    /// # Errors
+    /// When a column is missing or of another type.
+    pub fn predict(&self, table: &Table) -> Result<TablePredictions, SavedModelError> {
+        let (columns, notes) = self.manifest.preprocessor.align(table)?;
+        let rows: Vec<usize> = (0..table.rows()).collect();
+        let probabilities = predict(&self.model, &self.manifest.preprocessor.transform(&columns, &rows));
+        Ok(TablePredictions {
+            target: self.manifest.target.clone(),
+            classes: self.manifest.classes.clone(),
+            threshold: self.manifest.threshold,
+            probabilities,
+            notes,
+        })
+    }
+}
+
+fn crc32(bytes: &[u8]) -> u32 {
+    let mut crc = flate2::Crc::new();
+    crc.update(bytes);
+    crc.sum()
+}
+
+/// Predictions for the rows of a table, in its order.
+#[derive(Debug, Clone)]
+pub struct TablePredictions {
+    /// Column that is predicted.
+    pub target: String,
+    /// Class names by label.
+    pub classes: Vec<String>,
+    /// With two classes: decide for the second at this probability.
+    pub threshold: Option<f64>,
+    /// Class probabilities, row-major.
+    pub probabilities: Vec<f64>,
+    /// What was done to the table that a person should know.
+    pub notes: Vec<String>,
+}
+
+impl TablePredictions {
+    /// The predicted class of each row.
+    pub fn decide(&self) -> Vec<usize> {
+        let decide = |p: &[f64]| match self.threshold {
+            Some(threshold) => usize::from(p[1] >= threshold),
+            None => (0..p.len()).max_by(|&a, &b| p[a].total_cmp(&p[b])).unwrap_or(0),
+        };
+        self.probabilities.chunks(self.classes.len()).map(decide).collect()
+    }
+
+    /// A CSV: the predicted class, then the probability of each class.
+    pub fn to_csv(&self) -> String {
+        let mut writer = csv::Writer::from_writer(Vec::new());
+        let header = std::iter::once(self.target.clone()).chain(self.classes.iter().map(|c| format!("p({c})")));
+        let rows = self
+            .probabilities
+            .chunks(self.classes.len())
+            .zip(self.decide())
+            .map(|(p, class)| {
+                std::iter::once(self.classes[class].clone())
+                    .chain(p.iter().map(f64::to_string))
+                    .collect::<Vec<_>>()
+            });
+        let records = std::iter::once(header.collect::<Vec<_>>()).chain(rows);
+        for record in records {
+            writer.write_record(record).expect("writing to memory does not fail");
+        }
+        String::from_utf8(writer.into_inner().expect("writing to memory does not fail")).expect("CSV of UTF-8 is UTF-8")
+    }
+}
+
+impl Manifest {
+    /// How to read a CSV file for this model: a column it knows as text stays text, and missing
+    /// values are written as they were in training.
+    pub fn csv_options(&self) -> CsvOptions {
+        CsvOptions {
+            categorical: self.preprocessor.text_columns(),
+            missing: self.missing.clone(),
+            delimiter: None,
+        }
+    }
+}
