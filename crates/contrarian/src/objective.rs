@@ -56,6 +56,12 @@ pub trait LogitObjective: Debug + Send + Sync {
     fn initial_state(&self, _n_examples: usize, _seed: u64) -> ObjectiveState {
         ObjectiveState::Stateless
     }
+
+    /// Whether an example may occur only once in a batch, as for objectives that keep a state for every example: such an
+    /// objective cannot be trained with sampling that draws rows repeatedly.
+    fn needs_distinct_examples(&self) -> bool {
+        false
+    }
 }
 
 /// Gives an objective with `forward(logits, labels)` its [`LogitObjective`].

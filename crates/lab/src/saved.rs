@@ -3,6 +3,7 @@
 //! A saved model is a folder of two files: `weights.safetensors`, and `model.json` with the columns, encodings, scaling,
 //! classes, objective, threshold and versions.
 
+use crate::compare::check_sampling;
 use crate::data::{CsvOptions, DataError, Preprocessor, Problem, Table, stratified_splits};
 use crate::fit::{Examples, Fit, FitConfig, FitError, Validation, objective_step, predict};
 use crate::metrics::{Decision, Metric, Predictions, best_threshold, evaluate};
@@ -10,6 +11,7 @@ use crate::model::{Mlp, MlpConfig};
 use burn::module::Module;
 use burn::store::{ModuleSnapshot, SafetensorsStore};
 use burn::tensor::Device;
+use contrarian::InvalidParameter;
 use contrarian::registry::{ObjectiveSpec, RegistryError, TaskContext};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
@@ -91,6 +93,9 @@ pub enum SavedModelError {
     /// The objective does not exist, or not for this data.
     #[error(transparent)]
     Objective(#[from] RegistryError),
+    /// A setting is out of range.
+    #[error(transparent)]
+    Setting(#[from] InvalidParameter),
     /// The data does not fit.
     #[error(transparent)]
     Data(#[from] DataError),
@@ -166,6 +171,7 @@ pub fn train(
     let mut class_counts = vec![0; classes];
     train_y.iter().for_each(|&label| class_counts[label] += 1);
     let objective = config.objective.build(&TaskContext { class_counts })?;
+    check_sampling(objective.as_ref(), &config.objective, &config.fit)?;
     let shape = MlpConfig::new(preprocessor.inputs(), classes)
         .with_depth(config.depth)
         .with_width(config.width)
@@ -208,7 +214,7 @@ pub fn train(
     let held_out = predictions(predict(&fitted.model, &held_x));
     let threshold = (classes == 2).then(|| best_threshold(config.metric, &held_out));
     let decision = threshold.map_or(Decision::Argmax, Decision::Threshold);
-    let validation_metrics = Metric::for_classes(classes)
+    let validation_metrics = Metric::REPORTED
         .into_iter()
         .filter_map(|metric| Some((metric.to_string(), evaluate(metric, &held_out, decision)?)))
         .collect();

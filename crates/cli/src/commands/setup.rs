@@ -5,7 +5,7 @@ use crate::error::CliError;
 use contrarian::InvalidParameter;
 use contrarian_lab::data::{CsvOptions, Problem, embedded, guess_target, load_csv};
 use contrarian_lab::fit::{FitConfig, OptimizerKind, Schedule};
-use contrarian_lab::metrics::Metric;
+use contrarian_lab::metrics::{Metric, UnknownMetric};
 
 /// The rows: a person's file or an embedded data set.
 pub fn problem(args: &DataArgs) -> Result<Problem, CliError> {
@@ -35,15 +35,9 @@ pub fn problem(args: &DataArgs) -> Result<Problem, CliError> {
 /// The metric to select by.
 pub fn metric(args: &BudgetArgs, classes: usize) -> Result<Metric, CliError> {
     match &args.metric {
-        Some(name) => {
-            let metric: Metric = name.parse().map_err(|error| CliError::Usage(format!("{error}")))?;
-            if !Metric::for_classes(classes).contains(&metric) && metric.needs_binary() && classes != 2 {
-                return Err(CliError::Usage(format!(
-                    "metric `{metric}` is for two classes; the target has {classes}"
-                )));
-            }
-            Ok(metric)
-        }
+        Some(name) => name
+            .parse()
+            .map_err(|error: UnknownMetric| CliError::Usage(error.to_string())),
         None if classes == 2 => Ok(Metric::F1),
         None => Ok(Metric::BalancedAccuracy),
     }

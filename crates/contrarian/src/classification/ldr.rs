@@ -296,4 +296,8 @@ impl LogitObjective for AldrKlLoss {
     fn initial_state(&self, n_examples: usize, _seed: u64) -> ObjectiveState {
         ObjectiveState::PerExample(self.initial_lambdas(n_examples, &Device::flex()))
     }
+
+    fn needs_distinct_examples(&self) -> bool {
+        true
+    }
 }

@@ -36,12 +36,12 @@ struct FitNumbers {
 }
 
 impl Collector {
-    pub fn new(objectives: &[ObjectiveSpec], metric: Metric, classes: usize, splits: usize) -> Self {
+    pub fn new(objectives: &[ObjectiveSpec], metric: Metric, splits: usize) -> Self {
         let row = |objective: &ObjectiveSpec| Row {
             objective: objective.clone(),
             fits: std::iter::repeat_with(|| None).take(splits).collect(),
         };
-        let mut metrics = Metric::for_classes(classes);
+        let mut metrics = Metric::REPORTED.to_vec();
         if !metrics.contains(&metric) {
             metrics.push(metric);
         }

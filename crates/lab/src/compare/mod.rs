@@ -8,6 +8,7 @@ pub use result::{
     CalibrationBin, ClassCount, Comparison, Curves, DataSummary, EpochPoint, Failure, ObjectiveResult,
     PairedComparison, Settings, Summary,
 };
+pub(crate) use run::check_sampling;
 pub use run::{CompareConfig, CompareError, compare};
 
 use contrarian::registry::ObjectiveSpec;

@@ -7,6 +7,7 @@ use crate::model::MlpConfig;
 use crate::parallel;
 use burn::tensor::Device;
 use contrarian::registry::{ObjectiveSpec, RegistryError, TaskContext};
+use contrarian::{InvalidParameter, LogitObjective};
 use rand::rngs::Xoshiro256PlusPlus;
 use rand::{RngExt, SeedableRng};
 use std::sync::Mutex;
@@ -75,7 +76,7 @@ pub enum CompareError {
     Data(#[from] DataError),
     /// A setting is out of range.
     #[error(transparent)]
-    Setting(#[from] contrarian::InvalidParameter),
+    Setting(#[from] InvalidParameter),
     /// Not one fit gave a result.
     #[error("no fit gave a result; the first failure was: {0}")]
     NothingFinished(String),
@@ -103,7 +104,8 @@ pub fn compare(
     let splits = stratified_splits(&problem.labels, config.splits, config.fractions, config.seed)?;
     // Built once here only to report a wrong objective before any training.
     for objective in &objectives {
-        objective.build(&task(problem, &splits[0].train))?;
+        let built = objective.build(&task(problem, &splits[0].train))?;
+        check_sampling(built.as_ref(), objective, &config.fit)?;
     }
 
     // Split by split, so that an early stop leaves whole splits to compare.
@@ -111,12 +113,7 @@ pub fn compare(
         .flat_map(|split| (0..objectives.len()).map(move |objective| (split, objective)))
         .collect();
     let candidates = candidates(config);
-    let collector = Mutex::new(Collector::new(
-        &objectives,
-        config.metric,
-        problem.classes.len(),
-        splits.len(),
-    ));
+    let collector = Mutex::new(Collector::new(&objectives, config.metric, splits.len()));
     let done = AtomicUsize::new(0);
     parallel::map(&jobs, config.threads, stop, |&(split, objective)| {
         // Encoded anew for every fit: memory then holds one copy of the data a thread, however many splits there are.
@@ -191,6 +188,22 @@ impl Prepared {
             test: part(&split.test),
             task: task(problem, &split.train),
         }
+    }
+}
+
+/// Refuses class-balanced sampling for an objective that cannot see an example twice in a batch.
+pub(crate) fn check_sampling(
+    objective: &dyn LogitObjective,
+    spec: &ObjectiveSpec,
+    fit: &FitConfig,
+) -> Result<(), InvalidParameter> {
+    match fit.balanced && objective.needs_distinct_examples() {
+        true => Err(InvalidParameter::new(
+            "balanced",
+            true,
+            format!("off for {spec}, which keeps a state for every example"),
+        )),
+        false => Ok(()),
     }
 }
 

@@ -1,25 +1,24 @@
 //! Tables in, numbers out: loading, encoding, splitting, generating.
-/// m
-#[derive(Debug, Clone)]
-pub struct Matrix {
-    /// r
-    pub rows: usize,
-    /// c
-    pub cols: usize,
-    /// d
-    pub data: Vec<f32>,
-}
-impl Matrix {
-    /// g
-    pub fn gather(&self, rows: &[usize]) -> Matrix {
-        let mut data = Vec::with_capacity(rows.len() * self.cols);
-        for &r in rows {
-            data.extend_from_slice(&self.data[r * self.cols..(r + 1) * self.cols]);
-        }
-        Matrix {
-            rows: rows.len(),
-            cols: self.cols,
-            data,
-        }
-    }
-}
+
+mod csv_file;
+mod embedded;
+mod error;
+pub mod generate;
+mod matrix;
+pub mod noise;
+mod preprocess;
+mod problem;
+mod sampling;
+mod split;
+mod table;
+
+pub use csv_file::{CsvOptions, load_csv};
+pub use embedded::{EMBEDDED, EmbeddedData, embedded};
+pub use error::DataError;
+pub use generate::Dataset;
+pub use matrix::Matrix;
+pub use preprocess::Preprocessor;
+pub use problem::{Problem, guess_target};
+pub use sampling::Sampler;
+pub use split::{MIN_CLASS_ROWS, Split, stratified_splits};
+pub use table::{Column, Table, Values};

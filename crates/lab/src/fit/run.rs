@@ -1,6 +1,6 @@
 use super::FitConfig;
 use super::clip::clip_global_norm;
-use crate::data::Matrix;
+use crate::data::{Matrix, Sampler};
 use crate::model::{Mlp, Mode};
 use burn::module::Module;
 use burn::optim::GradientsParams;
@@ -8,7 +8,6 @@ use burn::tensor::{Device, Int, Tensor, TensorData};
 use contrarian::{LogitBatch, LogitObjective, ObjectiveState};
 use rand::SeedableRng;
 use rand::rngs::Xoshiro256PlusPlus;
-use rand::seq::SliceRandom;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
@@ -117,7 +116,11 @@ impl Fit<'_> {
         let device = Device::flex().autodiff();
         let mut rng = Xoshiro256PlusPlus::seed_from_u64(self.seed);
         let mut optimizer = self.config.optimizer();
-        let mut order: Vec<usize> = (0..self.train.y.len()).collect();
+        let sampler = if self.config.balanced {
+            Sampler::Balanced
+        } else {
+            Sampler::Shuffled
+        };
         let mut steps = 0;
         let (mut train_loss, mut validation) = (Vec::new(), Vec::new());
         let mut best: Option<(f64, Mlp)> = None;
@@ -125,7 +128,7 @@ impl Fit<'_> {
 
         for epoch in 0..self.config.epochs {
             let rate = self.config.learning_rate_at(epoch);
-            order.shuffle(&mut rng);
+            let order = sampler.epoch(self.train.y, &mut rng);
             let mut sum = 0.0;
             for rows in batches(&order, self.config.batch_size) {
                 if self.stop.is_some_and(|stop| stop.load(Ordering::Relaxed)) {

@@ -1,1 +1,55 @@
 //! How good predictions are: classification metrics, curves and decision thresholds.
+
+mod confusion;
+mod curves;
+mod metric;
+mod ranking;
+mod threshold;
+
+pub use confusion::ConfusionMatrix;
+pub use curves::{calibration_bins, precision_recall_curve, roc_curve};
+pub use metric::{Metric, UnknownMetric, evaluate, top_k_accuracy};
+pub use ranking::{average_precision, roc_auc};
+pub use threshold::best_threshold;
+
+/// Class probabilities of labelled rows.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Predictions {
+    /// Probability of each class, row by row.
+    pub probabilities: Vec<f64>,
+    /// Number of classes.
+    pub classes: usize,
+    /// True class of each row.
+    pub labels: Vec<usize>,
+}
+
+impl Predictions {
+    /// Probability of a class, by row.
+    pub(crate) fn scores(&self, class: usize) -> Vec<f64> {
+        self.probabilities.chunks(self.classes).map(|row| row[class]).collect()
+    }
+
+    /// Which rows are of a class.
+    pub(crate) fn is(&self, class: usize) -> Vec<bool> {
+        self.labels.iter().map(|&label| label == class).collect()
+    }
+
+    /// The decided class of each row.
+    pub(crate) fn decide(&self, decision: Decision) -> Vec<usize> {
+        let decide = |row: &[f64]| match decision {
+            Decision::Threshold(threshold) => usize::from(row[1] >= threshold),
+            // The first of equals, so that a tie is decided the same way everywhere.
+            Decision::Argmax => (1..row.len()).fold(0, |best, class| if row[class] > row[best] { class } else { best }),
+        };
+        self.probabilities.chunks(self.classes).map(decide).collect()
+    }
+}
+
+/// How a probability becomes a class.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Decision {
+    /// The most probable class: one half for two classes.
+    Argmax,
+    /// With two classes: the second from this probability on.
+    Threshold(f64),
+}

@@ -1,0 +1,181 @@
+//! The studies' generators: synthetic data with a known structure, from a seed.
+
+use super::Matrix;
+use rand::rngs::Xoshiro256PlusPlus;
+use rand::{RngExt, SeedableRng};
+use rand_distr::{Distribution, StandardNormal};
+
+/// Labelled rows for a model.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Dataset {
+    /// Inputs.
+    pub x: Matrix,
+    /// Class of each row.
+    pub y: Vec<usize>,
+    /// Number of classes.
+    pub classes: usize,
+}
+
+impl Dataset {
+    /// The rows with these indices, in this order.
+    pub fn select(&self, rows: &[usize]) -> Self {
+        Self {
+            x: self.x.gather(rows),
+            y: rows.iter().map(|&row| self.y[row]).collect(),
+            classes: self.classes,
+        }
+    }
+
+    /// Cuts consecutive parts of the given sizes off the front.
+    ///
+    /// # Panics
+    /// When the sizes add up to more than there is.
+    pub fn parts<const N: usize>(&self, sizes: [usize; N]) -> [Self; N] {
+        let mut start = 0;
+        sizes.map(|size| {
+            start += size;
+            self.select(&(start - size..start).collect::<Vec<_>>())
+        })
+    }
+}
+
+fn normal(rng: &mut Xoshiro256PlusPlus) -> f64 {
+    StandardNormal.sample(rng)
+}
+
+fn normals(n: usize, rng: &mut Xoshiro256PlusPlus) -> Vec<f64> {
+    (0..n).map(|_| normal(rng)).collect()
+}
+
+/// Builds rows one by one.
+fn dataset(
+    rows: usize,
+    cols: usize,
+    classes: usize,
+    rng: &mut Xoshiro256PlusPlus,
+    mut row: impl FnMut(&mut Xoshiro256PlusPlus) -> (Vec<f64>, usize),
+) -> Dataset {
+    let mut data = Vec::with_capacity(rows * cols);
+    let mut y = Vec::with_capacity(rows);
+    for _ in 0..rows {
+        let (x, label) = row(rng);
+        data.extend(x.into_iter().map(|v| v as f32));
+        y.push(label);
+    }
+    Dataset {
+        x: Matrix { rows, cols, data },
+        y,
+        classes,
+    }
+}
+
+/// Gaussian classes around random centres: centre `spread N(0, I)`, point `centre + noise N(0, I)`, classes equally
+/// likely (comp-sum, parts 2 and 3; ldr).
+pub fn gaussian_classes(rows: usize, classes: usize, cols: usize, spread: f64, noise: f64, seed: u64) -> Dataset {
+    let rng = &mut Xoshiro256PlusPlus::seed_from_u64(seed);
+    let centres: Vec<Vec<f64>> = (0..classes).map(|_| normals(cols, rng)).collect();
+    dataset(rows, cols, classes, rng, |rng| {
+        let label = rng.random_range(0..classes);
+        (
+            centres[label]
+                .iter()
+                .map(|c| spread * c + noise * normal(rng))
+                .collect(),
+            label,
+        )
+    })
+}
+
+/// Rare positives: `y ~ Bernoulli(rate)`, `x ~ N(0, I)` with the first `shifted` coordinates of positives moved by `shift`
+/// (dice, any-loss).
+pub fn rare_positives(rows: usize, cols: usize, rate: f64, shifted: usize, shift: f64, seed: u64) -> Dataset {
+    let rng = &mut Xoshiro256PlusPlus::seed_from_u64(seed);
+    dataset(rows, cols, 2, rng, |rng| {
+        let label = usize::from(rng.random_bool(rate));
+        let mut x = normals(cols, rng);
+        if label == 1 {
+            x[..shifted].iter_mut().for_each(|v| *v += shift);
+        }
+        (x, label)
+    })
+}
+
+/// EnsLoss's synthetic A: `x ~ N(0, I)`, score `sum_j relu(x_j)` standardised to standard deviation 2 and clipped to
+/// `[-5, 5]`, `y ~ Bernoulli(sigmoid(score))`.
+pub fn relu_sum(rows: usize, cols: usize, seed: u64) -> Dataset {
+    let rng = &mut Xoshiro256PlusPlus::seed_from_u64(seed);
+    // Mean and variance of relu(N(0, 1)) are 1/sqrt(2 pi) and 1/2 - 1/(2 pi).
+    let pi = std::f64::consts::PI;
+    let mean = cols as f64 / (2.0 * pi).sqrt();
+    let deviation = (cols as f64 * (0.5 - 0.5 / pi)).sqrt();
+    dataset(rows, cols, 2, rng, |rng| {
+        let x = normals(cols, rng);
+        let sum: f64 = x.iter().map(|v| v.max(0.0)).sum();
+        let score = (2.0 * (sum - mean) / deviation).clamp(-5.0, 5.0);
+        (x, usize::from(rng.random_bool(1.0 / (1.0 + (-score).exp()))))
+    })
+}
+
+/// EnsLoss's synthetic B: correlated columns of a few factors, `x = Z A + noise N(0, I)` with `A ~ N(0, 1/factors)`, and
+/// `y = 1[Z_1 + Z_2 Z_3 > 0]` flipped with probability `flips`.
+///
+/// # Panics
+/// With fewer than three factors.
+pub fn factor_model(rows: usize, cols: usize, factors: usize, noise: f64, flips: f64, seed: u64) -> Dataset {
+    assert!(factors >= 3, "the label needs three factors");
+    let rng = &mut Xoshiro256PlusPlus::seed_from_u64(seed);
+    let scale = 1.0 / (factors as f64).sqrt();
+    let loadings: Vec<Vec<f64>> = (0..factors)
+        .map(|_| normals(cols, rng).into_iter().map(|v| v * scale).collect())
+        .collect();
+    dataset(rows, cols, 2, rng, |rng| {
+        let z = normals(factors, rng);
+        let mut x: Vec<f64> = normals(cols, rng).into_iter().map(|v| v * noise).collect();
+        for (factor, loading) in z.iter().zip(&loadings) {
+            x.iter_mut().zip(loading).for_each(|(v, a)| *v += factor * a);
+        }
+        let label = z[0] + z[1] * z[2] > 0.0;
+        (x, usize::from(label != rng.random_bool(flips)))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_seed_gives_the_same_data() {
+        assert_eq!(relu_sum(20, 5, 1), relu_sum(20, 5, 1));
+        assert_ne!(relu_sum(20, 5, 1), relu_sum(20, 5, 2));
+        assert_eq!(gaussian_classes(9, 3, 4, 1.0, 0.5, 7).parts([4, 5])[1].y.len(), 5);
+    }
+
+    #[test]
+    fn rates_and_shifts_are_what_is_asked_for() {
+        let data = rare_positives(20_000, 6, 0.05, 2, 1.0, 3);
+        let positives: Vec<usize> = (0..20_000).filter(|&row| data.y[row] == 1).collect();
+        // Binomial: standard deviation 31.
+        assert!(positives.len().abs_diff(1000) < 150, "{}", positives.len());
+        let mean = |col: usize| {
+            positives
+                .iter()
+                .map(|&row| f64::from(data.x.row(row)[col]))
+                .sum::<f64>()
+                / positives.len() as f64
+        };
+        assert!(
+            (mean(0) - 1.0).abs() < 0.15 && mean(5).abs() < 0.15,
+            "{} {}",
+            mean(0),
+            mean(5)
+        );
+    }
+
+    #[test]
+    fn the_binary_generators_are_balanced_and_learnable() {
+        for data in [relu_sum(4000, 50, 1), factor_model(4000, 30, 10, 0.7, 0.1, 1)] {
+            let positives = data.y.iter().sum::<usize>();
+            assert!(positives.abs_diff(2000) < 200, "{positives}");
+        }
+    }
+}

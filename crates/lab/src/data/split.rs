@@ -1,0 +1,109 @@
+use super::DataError;
+use rand::SeedableRng;
+use rand::rngs::Xoshiro256PlusPlus;
+use rand::seq::SliceRandom;
+
+/// Row indices of one train/validation/test split; disjoint, together all rows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Split {
+    /// For fitting.
+    pub train: Vec<usize>,
+    /// For early stopping and thresholds.
+    pub validation: Vec<usize>,
+    /// For the figures that are reported.
+    pub test: Vec<usize>,
+}
+
+/// Fewest rows of a class: one for validation, one for test, and a few to learn from.
+pub const MIN_CLASS_ROWS: usize = 5;
+
+/// Repeated stratified hold-out: each repeat shuffles every class and cuts it by the same fractions.
+///
+/// The splits depend on `seed` alone, and the first ones do not change when more are asked for.
+///
+/// # Errors
+/// When a class has fewer than [`MIN_CLASS_ROWS`] rows, or a fraction is not above 0.
+pub fn stratified_splits(
+    labels: &[usize],
+    repeats: usize,
+    (train, validation, test): (f64, f64, f64),
+    seed: u64,
+) -> Result<Vec<Split>, DataError> {
+    if ![train, validation, test].iter().all(|part| *part > 0.0) {
+        let reason = format!("the parts are {train}, {validation} and {test}, but each must be above 0");
+        return Err(DataError::Split { reason });
+    }
+    let mut classes: Vec<Vec<usize>> = vec![Vec::new(); labels.iter().max().map_or(0, |max| max + 1)];
+    for (row, &label) in labels.iter().enumerate() {
+        classes[label].push(row);
+    }
+    if let Some((class, rows)) = classes.iter().enumerate().find(|(_, rows)| rows.len() < MIN_CLASS_ROWS) {
+        let reason = format!(
+            "class {class} has {} rows, but {MIN_CLASS_ROWS} are needed in each",
+            rows.len()
+        );
+        return Err(DataError::Split { reason });
+    }
+    let total = train + validation + test;
+    let split = |repeat: usize| {
+        let mut rng = Xoshiro256PlusPlus::seed_from_u64(seed.wrapping_mul(1_000_003).wrapping_add(repeat as u64));
+        let mut split = Split {
+            train: Vec::new(),
+            validation: Vec::new(),
+            test: Vec::new(),
+        };
+        for class in &classes {
+            let mut rows = class.clone();
+            rows.shuffle(&mut rng);
+            let count = |part: f64| ((rows.len() as f64 * part / total).round() as usize).max(1);
+            let (for_test, for_validation) = (count(test), count(validation));
+            split.test.extend(&rows[..for_test]);
+            split.validation.extend(&rows[for_test..for_test + for_validation]);
+            split.train.extend(&rows[for_test + for_validation..]);
+        }
+        split
+    };
+    Ok((0..repeats).map(split).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn parts_are_disjoint_complete_and_stratified(sizes in prop::collection::vec(5usize..60, 2..5), seed in 0u64..9) {
+            let labels: Vec<usize> =
+                sizes.iter().enumerate().flat_map(|(class, &n)| std::iter::repeat_n(class, n)).collect();
+            for split in stratified_splits(&labels, 3, (0.6, 0.2, 0.2), seed).unwrap() {
+                let mut all = [split.train.clone(), split.validation.clone(), split.test.clone()].concat();
+                all.sort_unstable();
+                prop_assert_eq!(all, (0..labels.len()).collect::<Vec<_>>());
+                for (class, &size) in sizes.iter().enumerate() {
+                    for (part, fraction) in [(&split.train, 0.6), (&split.validation, 0.2), (&split.test, 0.2)] {
+                        let n = part.iter().filter(|&&row| labels[row] == class).count() as f64;
+                        prop_assert!(n >= 1.0 && (n - fraction * size as f64).abs() <= 1.0);
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn splits_repeat_and_do_not_depend_on_how_many_are_asked_for() {
+        let labels: Vec<usize> = (0..50).map(|row| row % 2).collect();
+        let many = stratified_splits(&labels, 5, (0.6, 0.2, 0.2), 3).unwrap();
+        assert_eq!(stratified_splits(&labels, 2, (0.6, 0.2, 0.2), 3).unwrap(), many[..2]);
+        assert_ne!(many[0], many[1]);
+        assert_ne!(stratified_splits(&labels, 1, (0.6, 0.2, 0.2), 4).unwrap()[0], many[0]);
+    }
+
+    #[test]
+    fn a_class_that_is_too_small_is_named() {
+        let error = stratified_splits(&[0, 0, 0, 0, 0, 1], 1, (0.6, 0.2, 0.2), 0)
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains("class 1 has 1 rows"), "{error}");
+    }
+}
