@@ -1,3 +1,4 @@
+use contrarian_lab::report::page::Verdict;
 use contrarian_lab::stats::{Sides, one_sample_t};
 use serde::{Deserialize, Serialize};
 
@@ -62,29 +63,6 @@ impl Evidence {
             "paired evidence needs the same seeds in both arms"
         );
         Self::Differences(treatment.iter().zip(control).map(|(t, c)| t - c).collect())
-    }
-}
-
-/// What a run says about a claim.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Verdict {
-    /// The effect is there, large enough and beyond chance.
-    Supported,
-    /// The effect is absent, too small, or in the other direction.
-    NotSupported,
-    /// This run cannot tell.
-    Inconclusive,
-}
-
-impl Verdict {
-    /// In words.
-    pub fn text(self) -> &'static str {
-        match self {
-            Self::Supported => "supported",
-            Self::NotSupported => "not supported",
-            Self::Inconclusive => "inconclusive",
-        }
     }
 }
 

@@ -1,5 +1,6 @@
 use crate::report::findings_html;
 use crate::study::{Preset, Study, StudyRun, find};
+use contrarian_lab::report::write_atomically;
 use serde::{Deserialize, Serialize};
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
@@ -64,7 +65,7 @@ pub fn write_run(folder: &Path, run: &StudyRun) -> Result<PathBuf, RunFolderErro
     ];
     let mut outcome = Ok(report);
     for (path, text) in files {
-        let written = text.and_then(|text| std::fs::write(&path, text).map_err(|error| error.to_string()));
+        let written = text.and_then(|text| write_atomically(&path, text.as_bytes()).map_err(|error| error.to_string()));
         if let Err(reason) = written
             && outcome.is_ok()
         {

@@ -16,7 +16,8 @@ mod dice;
 mod ens_loss;
 mod ldr;
 
-pub use claim::{Claim, Evidence, Judged, Test, Verdict, judge};
+pub use claim::{Claim, Evidence, Judged, Test, judge};
+pub use contrarian_lab::report::page::Verdict;
 pub use findings::{Chart, Findings, Series, Table};
 pub use folder::{RunFolderError, read_config, write_run};
 pub use report::findings_html;

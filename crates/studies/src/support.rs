@@ -2,6 +2,13 @@
 
 use crate::findings::Table;
 use crate::study::{Context, StudyError};
+use burn::tensor::{Device, Tensor};
+use contrarian::ObjectiveState;
+use contrarian::registry::{ObjectiveSpec, RegistryError, TaskContext};
+use contrarian_lab::data::Dataset;
+use contrarian_lab::fit::{Batch, Examples, Fit, FitConfig, objective_step, predict};
+use contrarian_lab::metrics::{Decision, Metric, Predictions, evaluate};
+use contrarian_lab::model::{Mlp, MlpConfig, Mode};
 use contrarian_lab::parallel;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
@@ -141,4 +148,91 @@ fn mean_and_deviation(values: &[f64]) -> String {
             format!("{center:.3} ± {:.3}", variance.sqrt())
         }
     }
+}
+
+/// Trains an MLP to minimise an objective, given as on the command line.
+///
+/// # Errors
+/// When the objective cannot be built or the fit fails; the text says why.
+pub fn fit_objective(
+    train: &Dataset,
+    objective: &str,
+    model: &MlpConfig,
+    config: &FitConfig,
+    seed: u64,
+) -> Result<(Mlp, ObjectiveState), String> {
+    let mut class_counts = vec![0; train.classes];
+    train.y.iter().for_each(|&label| class_counts[label] += 1);
+    let spec: ObjectiveSpec = objective.parse().map_err(|error: RegistryError| error.to_string())?;
+    let objective = spec
+        .build(&TaskContext { class_counts })
+        .map_err(|error| error.to_string())?;
+    let mut state = objective.initial_state(train.y.len(), seed);
+    let fitted = fit_step(
+        train,
+        model,
+        config,
+        seed,
+        objective_step(objective.as_ref(), &mut state),
+    )?;
+    Ok((fitted, state))
+}
+
+/// Trains an MLP with a step of the study's own.
+///
+/// # Errors
+/// When the fit fails; the text says why.
+pub fn fit_step(
+    train: &Dataset,
+    model: &MlpConfig,
+    config: &FitConfig,
+    seed: u64,
+    step: impl FnMut(&Mlp, Batch, &mut Mode) -> Tensor<1>,
+) -> Result<Mlp, String> {
+    let examples = Examples {
+        x: &train.x,
+        y: &train.y,
+    };
+    let fit = Fit {
+        train: examples,
+        config,
+        seed,
+        validation: None,
+        stop: None,
+    };
+    let fitted = fit
+        .run(model.init(&Device::flex().autodiff(), seed), step)
+        .map_err(|error| error.to_string())?;
+    Ok(fitted.model)
+}
+
+/// Predictions of a model on labelled data.
+pub fn predictions(model: &Mlp, data: &Dataset) -> Predictions {
+    Predictions {
+        probabilities: predict(model, &data.x),
+        classes: data.classes,
+        labels: data.y.clone(),
+    }
+}
+
+/// A metric at a decision; 0 where it is undefined (a decision for no positive at all).
+pub fn metric(metric: Metric, predictions: &Predictions, decision: Decision) -> f64 {
+    evaluate(metric, predictions, decision).unwrap_or(0.0)
+}
+
+/// Accuracy for the most probable class.
+pub fn accuracy(model: &Mlp, data: &Dataset) -> f64 {
+    metric(Metric::Accuracy, &predictions(model, data), Decision::Argmax)
+}
+
+/// The largest of candidates by a score, the first of equals.
+pub fn best_by<T>(candidates: impl IntoIterator<Item = T>, score: impl Fn(&T) -> f64) -> Option<T> {
+    let mut best: Option<(f64, T)> = None;
+    for candidate in candidates {
+        let value = score(&candidate);
+        if best.as_ref().is_none_or(|(so_far, _)| value > *so_far) {
+            best = Some((value, candidate));
+        }
+    }
+    best.map(|(_, candidate)| candidate)
 }

@@ -98,7 +98,7 @@ fn claim_text(claim: &Judged) -> String {
     numbers.extend(claim.p.map(|p| format!("p {}", output::p_value(p))));
     let mut text = format!(
         "  {}: {}\n    {}\n    {} ({})\n    the paper: {}\n",
-        claim.verdict.text().to_uppercase(),
+        claim.verdict.words().to_uppercase(),
         claim.id,
         claim.statement,
         if numbers.is_empty() {

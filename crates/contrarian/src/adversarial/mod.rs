@@ -2,4 +2,4 @@
 
 mod pgd;
 
-pub use pgd::{Norm, PgdConfig, margin_shift};
+pub use pgd::{Norm, PgdConfig, kl_to_clean, margin_shift};

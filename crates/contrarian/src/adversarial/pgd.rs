@@ -2,7 +2,7 @@ use crate::InvalidParameter;
 use crate::classification::margin_shift_norm;
 use crate::error::require;
 use burn::config::Config;
-use burn::tensor::{Device, Int, Tensor, TensorData};
+use burn::tensor::{Device, Int, Tensor, TensorData, activation};
 use rand::RngExt;
 use rand::rngs::Xoshiro256PlusPlus;
 
@@ -163,6 +163,26 @@ fn uniform([rows, columns]: [usize; 2], bound: f64, like: &Tensor<2>, rng: &mut 
 /// - output: `[1]`
 pub fn margin_shift(clean: Tensor<2>, moved: Tensor<2>, labels: Tensor<1, Int>) -> Tensor<1> {
     margin_shift_norm(clean, moved, labels).sum()
+}
+
+/// `KL( softmax(clean) || softmax(moved) )` of every example: the inner objective and the regulariser of TRADES.
+///
+/// ```text
+/// loss = cross_entropy(h(x), y) + beta * mean_i KL( softmax(h(x_i)) || softmax(h(x_i')) )
+/// ```
+///
+/// Gradient flows to both inputs.
+///
+/// # Shapes
+/// - clean, moved: logits, `[batch, classes]`
+/// - output: `[batch]`
+///
+/// Source: Zhang et al. 2019, <https://arxiv.org/abs/1901.08573>, equation 5.
+pub fn kl_to_clean(clean: Tensor<2>, moved: Tensor<2>) -> Tensor<1> {
+    let [batch, _] = clean.dims();
+    let clean = activation::log_softmax(clean, 1);
+    let moved = activation::log_softmax(moved, 1);
+    (clean.clone().exp() * (clean - moved)).sum_dim(1).reshape([batch])
 }
 
 #[cfg(test)]

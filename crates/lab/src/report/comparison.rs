@@ -1,375 +1,257 @@
-use super::chart::SERIES;
+mod charts;
+mod tables;
+
 use super::{
-    Bounds, Interval, Line, Page, answer, figure, forest_chart, legend, line_chart, scatter_chart, table, tiles,
+    answer::{
+        answer_sentences, finished_splits, is_baseline, is_control, metric_decimals, reliably_better, reliably_worse,
+        score,
+    },
+    chart::{Axis, Role, Row, RowChart, RowMark, Style, shorten, styles},
+    number::{bytes, count, fixed, interval, percent, plural, seconds},
+    page::{Page, Tile, Verdict, badge_saying, figure, tiles},
 };
-use crate::compare::{Comparison, Curves, ObjectiveResult, PairedComparison, Summary};
-use maud::{Markup, html};
+use crate::compare::{Comparison, ObjectiveResult, PairedComparison};
+use maud::{Markup, Render, html};
 
-/// The report of a comparison, a self-contained page.
+/// A comparison as one self-contained page: the answer first, then the evidence, then everything else.
 pub fn comparison_html(comparison: &Comparison) -> String {
+    let view = View::new(comparison);
     let data = &comparison.data;
-    let view = View {
-        comparison,
-        drawn: drawn(comparison),
-    };
-    let subtitle = format!(
-        "{}, predicting {}: the same model, splits and budget for every objective",
-        data.name, data.target
-    );
-    let mut page = Page::new("Which objective should I train with?", subtitle)
-        .section(
-            "The answer",
-            html! { p.answer { (answer(comparison)) } (view.tiles()) (view.forest()) },
-        )
-        .section("The table", view.table())
-        .section("How they learn", view.learning());
-    if comparison.data.classes.len() == 2 {
-        page = page.section("Ranking and precision", view.ranking());
-    }
-    page.section("Are the probabilities right?", view.calibration())
-        .section("What it costs", view.cost())
-        .section("Every metric", view.every_metric())
-        .section("How this was done", view.how())
-        .html()
-}
-
-/// Rows that get a colour: the best, and the baseline and the control wherever they stand.
-fn drawn(comparison: &Comparison) -> Vec<usize> {
+    let title = format!("{}: which training objective is best?", shorten(&data.name, 80));
     let settings = &comparison.settings;
-    let special = |r: &ObjectiveResult| r.name == settings.baseline || Some(&r.name) == settings.control.as_ref();
-    let results = comparison.results.iter().enumerate();
-    let mut drawn: Vec<usize> = results.clone().filter(|(_, r)| special(r)).map(|(i, _)| i).collect();
-    for (index, result) in results {
-        if drawn.len() < SERIES && !special(result) {
-            drawn.push(index);
+    let direction = if settings.higher_is_better { "higher" } else { "lower" };
+    let subtitle = format!(
+        "Target {}; ranked by {} on test data, {direction} is better.",
+        shorten(&data.target, 60),
+        settings.metric
+    );
+    let mut page = Page::new(title, subtitle)
+        .lead(view.answer())
+        .lead(tiles(&view.tiles()));
+    if !comparison.results.is_empty() {
+        page = page
+            .section("Ranking", html! { (view.forest()) (reading(comparison)) })
+            .section("All objectives", tables::ranking(&view).render());
+        for (heading, markup) in charts::sections(&view) {
+            page = page.section(heading, markup);
         }
+        page = page.section("Every metric", tables::every_metric(&view));
     }
-    drawn.sort_unstable();
-    drawn
+    page.section("Data and settings", tables::facts(comparison))
+        .footer(format!(
+            "Made by contrarian {}. The same results for programs: comparison.json and results.csv, beside this file.",
+            comparison.version
+        ))
+        .render()
 }
 
+/// A comparison with what its parts share: how each row looks and how its numbers are written.
 struct View<'a> {
     comparison: &'a Comparison,
-    drawn: Vec<usize>,
+    rows: Vec<(&'a ObjectiveResult, Style)>,
+    decimals: usize,
 }
 
-impl View<'_> {
-    fn metric(&self) -> &str {
-        &self.comparison.settings.metric
+impl<'a> View<'a> {
+    fn new(comparison: &'a Comparison) -> Self {
+        let role = |row: &ObjectiveResult| {
+            if is_control(comparison, row) {
+                Role::Control
+            } else if is_baseline(comparison, row) {
+                Role::Baseline
+            } else {
+                Role::Method
+            }
+        };
+        let roles: Vec<Role> = comparison.results.iter().map(role).collect();
+        let rows = comparison.results.iter().zip(styles(&roles)).collect();
+        Self {
+            comparison,
+            rows,
+            decimals: metric_decimals(comparison),
+        }
     }
 
-    /// Colour of a row: its place among those drawn, or none.
-    fn color(&self, row: usize) -> usize {
-        self.drawn.iter().position(|&drawn| drawn == row).unwrap_or(SERIES)
+    /// The word beside a row's name.
+    fn mark(&self, row: &ObjectiveResult) -> Option<&'static str> {
+        if is_control(self.comparison, row) {
+            Some("control")
+        } else if is_baseline(self.comparison, row) {
+            Some("baseline")
+        } else {
+            None
+        }
     }
 
-    fn marked(&self) -> Vec<usize> {
-        let settings = &self.comparison.settings;
-        let special = |r: &ObjectiveResult| r.name == settings.baseline || Some(&r.name) == settings.control.as_ref();
-        self.comparison
-            .results
-            .iter()
-            .enumerate()
-            .filter(|(_, r)| special(r))
-            .map(|(i, _)| i)
-            .collect()
+    fn answer(&self) -> Markup {
+        let comparison = self.comparison;
+        let sentences = answer_sentences(comparison);
+        let (first, rest) = sentences
+            .split_first()
+            .map_or(("", &[][..]), |(first, rest)| (first.as_str(), rest));
+        let claims = self.claims();
+        html! {
+            div.answer role="region" aria-label="The answer" {
+                p { strong { (first) } }
+                @for part in rest { p { (part) } }
+                @if !claims.is_empty() {
+                    ul.claims { @for (claim, badge) in claims { li { (claim) " " (badge) } } }
+                }
+            }
+        }
     }
 
-    fn tiles(&self) -> Markup {
-        let Comparison {
-            data,
-            settings,
-            results,
-            seconds,
-            threads,
-            peak_memory,
-            ..
-        } = self.comparison;
-        let sizes: Vec<usize> = data.classes.iter().map(|class| class.rows).collect();
-        let (most, least) = (
-            sizes.iter().max().copied().unwrap_or(0),
-            sizes.iter().min().copied().unwrap_or(1),
-        );
-        let mut entries = vec![
-            ("rows", data.rows.to_string()),
-            ("classes", data.classes.len().to_string()),
+    /// Whether any objective beats the baseline, and whether any beats the control, at a glance.
+    fn claims(&self) -> Vec<(&'static str, Markup)> {
+        let judged = |pick: fn(&ObjectiveResult) -> Option<&PairedComparison>| {
+            let methods = self.comparison.results.iter().filter(|row| self.mark(row).is_none());
+            let tested: Vec<_> = methods
+                .filter_map(pick)
+                .filter(|paired| paired.p_holm.is_finite())
+                .collect();
+            if tested.is_empty() {
+                return None;
+            }
+            let better = tested
+                .iter()
+                .any(|paired| reliably_better(self.comparison, Some(paired)));
+            let all_worse = tested
+                .iter()
+                .all(|paired| reliably_worse(self.comparison, Some(paired)));
+            Some(match (better, all_worse) {
+                (true, _) => badge_saying(Verdict::Supported, "yes"),
+                (_, true) => badge_saying(Verdict::NotSupported, "no, all are worse"),
+                _ => badge_saying(Verdict::Inconclusive, "not shown"),
+            })
+        };
+        let control = self.comparison.settings.control.is_some();
+        [
             (
-                "largest to smallest class",
-                format!("{:.1} : 1", most as f64 / least.max(1) as f64),
+                "An objective beats the baseline:",
+                judged(|row| row.against_baseline.as_ref()),
             ),
-            ("rows compared", results.len().to_string()),
-            ("splits", settings.splits.to_string()),
-            ("time", format!("{seconds:.1} s on {threads} threads")),
-        ];
-        entries.extend(peak_memory.map(|bytes| ("peak memory", format!("{} MiB", bytes / (1 << 20)))));
-        tiles(&entries)
+            (
+                "An objective beats the tuned threshold:",
+                judged(|row| row.against_control.as_ref()).filter(|_| control),
+            ),
+        ]
+        .into_iter()
+        .filter_map(|(claim, badge)| Some((claim, badge?)))
+        .collect()
+    }
+
+    fn tiles(&self) -> Vec<Tile> {
+        let comparison = self.comparison;
+        let data = &comparison.data;
+        let finished = finished_splits(comparison);
+        let planned = comparison.settings.splits;
+        let splits = if comparison.interrupted {
+            format!("{finished} of {planned}")
+        } else {
+            count(planned)
+        };
+        let objectives: std::collections::BTreeSet<&str> =
+            comparison.results.iter().map(|row| row.objective.as_str()).collect();
+        let control = if comparison.settings.control.is_some() {
+            "and the tuned-threshold control"
+        } else {
+            ""
+        };
+        let total: usize = data.classes.iter().map(|class| class.rows).sum();
+        let smallest = data.classes.iter().min_by_key(|class| class.rows);
+        let imbalance = smallest.map_or_else(String::new, |class| {
+            let share = percent(class.rows as f64 / total.max(1) as f64);
+            let name = shorten(&class.name, 24);
+            format!("smallest: {name}, {share}")
+        });
+        let memory = comparison
+            .peak_memory
+            .map_or_else(String::new, |peak| format!(", peak {}", bytes(peak)));
+        let inputs = format!(
+            "{}, {}",
+            plural(data.columns, "column", "columns"),
+            plural(data.inputs, "input", "inputs")
+        );
+        vec![
+            Tile::new("Rows", count(data.rows), inputs),
+            Tile::new("Classes", count(data.classes.len()), imbalance),
+            Tile::new("Splits", splits, "train, validation and test"),
+            Tile::new("Objectives", count(objectives.len()), control),
+            Tile::new(
+                "Time",
+                seconds(comparison.seconds),
+                format!(
+                    "{}{memory}",
+                    plural(comparison.threads, "fit at a time", "fits at a time")
+                ),
+            ),
+        ]
     }
 
     fn forest(&self) -> Markup {
-        let interval = |(row, result): (usize, &ObjectiveResult)| {
-            let summary = result.metrics.get(self.metric())?;
-            let Summary { mean, low, high, .. } = *summary;
-            Some(Interval {
-                name: result.name.clone(),
-                mean,
-                low,
-                high,
-                color: self.color(row),
-            })
-        };
-        let rows: Vec<Interval> = self
-            .comparison
-            .results
-            .iter()
-            .enumerate()
-            .filter_map(interval)
-            .collect();
-        let baseline = rows
-            .iter()
-            .find(|row| row.name == self.comparison.settings.baseline)
-            .map(|row| row.mean);
-        let direction = if self.comparison.settings.higher_is_better {
-            "higher is better"
+        let comparison = self.comparison;
+        let metric = &comparison.settings.metric;
+        let better = if comparison.settings.higher_is_better {
+            "right"
         } else {
-            "lower is better"
+            "left"
         };
-        let caption = format!(
-            "{} on test data, mean and 95% interval over splits ({direction}). The vertical line is the baseline. Whether \
-             two rows differ is told by the paired tests below, not by overlap of these intervals.",
-            self.metric()
+        let label = format!("{metric} of every objective with its 95% interval, best first");
+        let mut chart = RowChart::new(
+            label,
+            Axis::new(format!("{metric}, mean with 95% interval")),
+            RowMark::Dots,
         );
-        figure(&forest_chart(&rows, baseline, self.metric()), &caption, None)
-    }
-
-    fn table(&self) -> Markup {
-        let settings = &self.comparison.settings;
-        let mut header: Vec<String> = [
-            "objective",
-            self.metric(),
-            "95% interval",
-            "against the baseline",
-            "p (Holm)",
-        ]
-        .map(String::from)
-        .to_vec();
-        if settings.control.is_some() {
-            header.extend(["against the control", "p (Holm)"].map(String::from));
+        for (row, style) in &self.rows {
+            let summary = row.metrics.get(metric);
+            let (mean, low, high) = summary.map_or((f64::NAN, f64::NAN, f64::NAN), |found| {
+                (found.mean, found.low, found.high)
+            });
+            chart = chart.row(Row {
+                name: row.name.clone(),
+                style: *style,
+                value: mean,
+                interval: Some((low, high)),
+                values: summary.map_or_else(Vec::new, |found| found.values.clone()),
+                text: format!("{} {}", fixed(mean, self.decimals), interval(low, high, self.decimals))
+                    .trim_end()
+                    .to_owned(),
+            });
         }
-        header.extend(["mean rank", "s a fit", "steps a s"].map(String::from));
-        let row = |result: &ObjectiveResult| {
-            let summary = result.metrics.get(self.metric());
-            let mut cells = vec![
-                result.name.clone(),
-                summary.map_or("–".into(), |s| format!("{:.3}", s.mean)),
-                summary.map_or("–".into(), |s| format!("{:.3} to {:.3}", s.low, s.high)),
-            ];
-            cells.extend(paired(result.against_baseline.as_ref()));
-            if settings.control.is_some() {
-                cells.extend(paired(result.against_control.as_ref()));
-            }
-            cells.push(format!("{:.1}", result.mean_rank));
-            cells.push(format!("{:.2}", result.seconds_per_fit));
-            cells.push(format!("{:.0}", result.steps_per_second));
-            cells
+        let baseline = comparison.results.iter().find(|row| is_baseline(comparison, row));
+        let mean = baseline
+            .and_then(|row| score(comparison, row))
+            .map(|summary| summary.mean);
+        if let Some(mean) = mean {
+            chart = chart.reference(mean);
+        }
+        let reference = if mean.is_some() {
+            " The dashed line is the baseline's mean."
+        } else {
+            ""
         };
-        let rows: Vec<Vec<String>> = self.comparison.results.iter().map(row).collect();
-        html! {
-            (table(&header, &rows, &self.marked()))
-            p.note {
-                "Marked: the baseline, " (settings.baseline)
-                @if let Some(control) = &settings.control { ", and the control, " (control) }
-                ". Differences are paired over the same splits and tested with the corrected resampled t-test (Nadeau and \
-                 Bengio), then corrected for the number of rows (Holm). Below 0.05 chance is an unlikely explanation."
-            }
-        }
-    }
-
-    /// A chart of one curve a row: colours for the rows drawn, grey for the others.
-    fn lines(&self, points: impl Fn(&Curves) -> Vec<(f64, f64)>) -> Vec<Line> {
-        let results = &self.comparison.results;
-        // The control has its baseline's model, so its curves would only cover the baseline's.
-        let own: Vec<usize> = (0..results.len())
-            .filter(|&row| !results[row].tuned_threshold)
-            .collect();
-        let line = |row: usize| Line {
-            points: points(&results[row].curves),
-            color: self.color(row),
-            context: !self.drawn.contains(&row),
-        };
-        let (front, back): (Vec<usize>, Vec<usize>) = own.into_iter().partition(|row| self.drawn.contains(row));
-        back.into_iter().chain(front).map(line).collect()
-    }
-
-    fn legend(&self) -> Markup {
-        let results = &self.comparison.results;
-        let names = self.drawn.iter().filter(|&&row| !results[row].tuned_threshold);
-        legend(names.map(|&row| (results[row].name.as_str(), self.color(row))))
-    }
-
-    fn learning(&self) -> Markup {
-        let validation = self.lines(|c| c.learning.iter().map(|p| (p.epoch as f64, p.validation)).collect());
-        let y_label = format!("{} on validation", self.metric());
-        let caption = "Validation after each epoch, averaged over the splits still training. Early stopping keeps the best \
-                       epoch of each split. Training losses of different objectives are on different scales and are not \
-                       compared; they are in comparison.json.";
-        figure(
-            &line_chart(&validation, "epoch", &y_label, Bounds::Fitted, false),
-            caption,
-            Some(self.legend()),
-        )
-    }
-
-    fn ranking(&self) -> Markup {
-        let roc = line_chart(
-            &self.lines(|c| c.roc.clone()),
-            "false positives",
-            "true positives",
-            Bounds::Unit,
-            true,
-        );
-        let precision = line_chart(
-            &self.lines(|c| c.precision_recall.clone()),
-            "recall",
-            "precision",
-            Bounds::Unit,
-            false,
-        );
-        html! {
-            div.pair {
-                (figure(&roc, "ROC curves on test data, averaged over splits. The diagonal is guessing.", None))
-                (figure(&precision, "Precision and recall on test data, averaged over splits.", None))
-            }
-            (self.legend())
-        }
-    }
-
-    fn calibration(&self) -> Markup {
-        let lines = self.lines(|c| c.calibration.iter().map(|bin| (bin.predicted, bin.observed)).collect());
-        let caption = "Predicted probability against what happened, test data of all splits, 15 bins. On the diagonal a \
-                       probability of 70% is right 70% of the time. Objectives made for decisions need not be calibrated.";
-        figure(
-            &line_chart(&lines, "predicted", "observed", Bounds::Unit, true),
-            caption,
-            Some(self.legend()),
-        )
-    }
-
-    fn cost(&self) -> Markup {
-        let point = |(row, result): (usize, &ObjectiveResult)| {
-            let mean = result.metrics.get(self.metric())?.mean;
-            Some((result.name.clone(), result.seconds_per_fit, mean, self.color(row)))
-        };
-        let points: Vec<_> = self.comparison.results.iter().enumerate().filter_map(point).collect();
-        let caption = "Quality against training time of one fit, with as many fits side by side as there are threads.";
-        let names = self
-            .drawn
-            .iter()
-            .map(|&row| (self.comparison.results[row].name.as_str(), self.color(row)));
-        figure(
-            &scatter_chart(&points, "seconds a fit", self.metric()),
-            caption,
-            Some(legend(names)),
-        )
-    }
-
-    fn every_metric(&self) -> Markup {
-        let results = &self.comparison.results;
-        let names: Vec<String> = results
-            .first()
-            .map(|r| r.metrics.keys().cloned().collect())
-            .unwrap_or_default();
-        let header: Vec<String> = std::iter::once("objective".into())
-            .chain(names.iter().cloned())
-            .collect();
-        let rows = |tuned: bool| -> Vec<Vec<String>> {
-            let row = |result: &ObjectiveResult| {
-                let values = if tuned {
-                    &result.metrics_at_tuned_threshold
-                } else {
-                    &result.metrics
-                };
-                let cell = |name: &String| values.get(name).map_or("–".into(), |s| format!("{:.3}", s.mean));
-                std::iter::once(result.name.clone())
-                    .chain(names.iter().map(cell))
-                    .collect()
-            };
-            results
-                .iter()
-                .filter(|result| !(tuned && result.tuned_threshold))
-                .map(row)
-                .collect()
-        };
-        html! {
-            h3 { "Deciding for the most probable class" }
-            (table(&header, &rows(false), &self.marked()))
-            @if self.comparison.settings.control.is_some() {
-                h3 { "Deciding at the threshold chosen on validation" }
-                (table(&header, &rows(true), &[]))
-                p.note { "The first table has the control at its tuned threshold. Lower is better for log-loss, brier and ece." }
-            }
-        }
-    }
-
-    fn how(&self) -> Markup {
-        let Comparison {
-            data,
-            settings,
-            failures,
-            version,
-            ..
-        } = self.comparison;
-        let classes: Vec<String> = data
-            .classes
-            .iter()
-            .map(|class| format!("{} ({} rows)", class.name, class.rows))
-            .collect();
-        let positive = data
-            .positive
-            .as_ref()
-            .map(|name| format!(" Positive: {name}."))
-            .unwrap_or_default();
-        let chosen = self
-            .comparison
-            .results
-            .iter()
-            .filter(|r| !r.chosen.is_empty() && !r.tuned_threshold);
-        html! {
-            p { "Model: " (settings.model) ". Training: " (settings.training) ". " (settings.splits)
-                " stratified splits into 60% training, 20% validation and 20% test, seed " (settings.seed) ". "
-                "Columns are scaled and encoded with what the training part shows." }
-            p { "Data: " (data.rows) " rows, " (data.columns) " columns, " (data.inputs) " model inputs after encoding. Classes: "
-                (classes.join(", ")) "." (positive) }
-            p { "An interval says where the mean over further splits of the same data would lie; it allows for the overlap of \
-                 the training parts. It says nothing about data of another origin." }
-            @if settings.tune > 1 {
-                p { "Each objective had the same search of " (settings.tune) " candidates of learning rate and weight decay, \
-                     chosen on validation in each split." }
-                @for result in chosen { p.note { (result.name) ": " (result.chosen.join("; ")) } }
-            }
-            @if !data.notes.is_empty() {
-                h3 { "Notes on the data" }
-                ul { @for note in &data.notes { li { (note) } } }
-            }
-            @if !failures.is_empty() {
-                h3 { "Failed fits" }
-                ul { @for failure in failures { li { (failure.to_string()) } } }
-            }
-            p.note { "contrarian " (version) }
-        }
+        let caption = format!("Further {better} is better. Pale dots are single splits.{reference}");
+        figure("", chart.render(), &caption)
     }
 }
 
-fn paired(test: Option<&PairedComparison>) -> [String; 2] {
-    let Some(test) = test else {
-        return ["–".into(), "–".into()];
-    };
-    let p = if test.p_holm < 0.001 {
-        "< 0.001".into()
+/// How to read the intervals and the tests.
+fn reading(comparison: &Comparison) -> Markup {
+    let control = if comparison.settings.control.is_some() {
+        " The control is the baseline with only its decision threshold moved to where it does best on validation data: a \
+         gain over the baseline that the control has as well does not need another objective."
     } else {
-        format!("{:.3}", test.p_holm)
+        ""
     };
-    [
-        format!("{:+.3} ({:+.3} to {:+.3})", test.difference, test.low, test.high),
-        p,
-    ]
+    html! {
+        p {
+            strong { "How to read this. " }
+            "Each objective trained the same model on the same splits. The interval says where the mean would plausibly lie \
+             with other splits of this data; it is widened because training sets overlap. Overlapping intervals do not \
+             settle a comparison, as all rows share their splits: the paired test does. Its p-value says how often chance \
+             alone would give at least such a difference between equals; Holm's correction raises it for testing many rows \
+             at once. Below 0.05 we call a difference reliable; above, it is not shown, which does not mean equal."
+            (control)
+        }
+    }
 }

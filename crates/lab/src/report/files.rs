@@ -1,112 +1,192 @@
 use super::comparison_html;
-use crate::compare::Comparison;
-use std::io::Write;
-use std::path::{Path, PathBuf};
+use crate::compare::{Comparison, ObjectiveResult, Summary};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs::{self, File, OpenOptions},
+    io::{self, ErrorKind, Write},
+    path::{Path, PathBuf},
+};
 
-/// Why a report could not be written.
-#[derive(Debug, thiserror::Error)]
-#[error("cannot write {}: {reason}; choose another folder with --out or free some space", path.display())]
-pub struct ReportError {
-    /// The file.
-    pub path: PathBuf,
-    /// Why.
-    pub reason: String,
-}
-
-/// The files of a report.
-#[derive(Debug, Clone)]
+/// Where the files of a report are.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Written {
-    /// For people.
+    /// The report for people.
     pub html: PathBuf,
-    /// Everything, for machines.
+    /// Everything the comparison found.
     pub json: PathBuf,
-    /// One line an objective, split and metric, for spreadsheets.
+    /// One line an objective, split and metric.
     pub csv: PathBuf,
 }
 
-/// Writes `report.html`, `comparison.json` and `results.csv` into a folder, creating it if need be.
-///
-/// # Errors
-/// The first file that could not be written; the others are still tried.
-pub fn write_comparison(folder: &Path, comparison: &Comparison) -> Result<Written, ReportError> {
-    let written = Written {
-        html: folder.join("report.html"),
-        json: folder.join("comparison.json"),
-        csv: folder.join("results.csv"),
-    };
-    let json = serde_json::to_string_pretty(comparison).map_err(|error| error.to_string());
-    let files = [
-        (&written.json, json),
-        (&written.csv, csv(comparison)),
-        (&written.html, Ok(comparison_html(comparison))),
-    ];
-    let mut failure = None;
-    for (path, text) in files {
-        let outcome = text.and_then(|text| write_file(path, &text).map_err(|error| error.to_string()));
-        if let (Err(reason), None) = (outcome, &failure) {
-            failure = Some(ReportError {
-                path: path.clone(),
-                reason,
-            });
-        }
-    }
-    failure.map_or(Ok(written), Err)
+/// Why a report could not be written.
+#[derive(Debug, thiserror::Error)]
+pub enum ReportError {
+    /// The folder could not be created.
+    #[error("cannot create the folder {}: {source}; {}", path.display(), advice(source))]
+    Folder {
+        /// The folder.
+        path: PathBuf,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// A file could not be written.
+    #[error("cannot write {}: {source}; {}", path.display(), advice(source))]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// The results could not be put into a format.
+    #[error("cannot write the results as {format}: {reason}")]
+    Encode {
+        /// The format.
+        format: &'static str,
+        /// What the encoder says.
+        reason: String,
+    },
+    /// More than one file could not be written.
+    #[error("{}", lines(.0))]
+    Several(Vec<ReportError>),
 }
 
-/// Writes a whole file or none: into a neighbour first, which then takes its place.
+/// Writes `report.html`, `comparison.json` and `results.csv` into `dir`, creating it where it is missing. Each file
+/// appears whole or not at all, and one that fails does not keep the others from being written.
 ///
 /// # Errors
-/// When the folder cannot be created or the file not be written; nothing half-written is left under the name.
-pub fn write_file(path: &Path, text: &str) -> std::io::Result<()> {
-    if let Some(folder) = path.parent() {
-        std::fs::create_dir_all(folder)?;
-    }
-    let mut partial = path.as_os_str().to_owned();
-    partial.push(".partial");
-    let write = || {
-        let mut file = std::fs::File::create(&partial)?;
-        file.write_all(text.as_bytes())?;
-        file.sync_all()?;
-        std::fs::rename(&partial, path)
+///
+/// When the folder cannot be created or a file cannot be written.
+pub fn write_comparison(dir: &Path, comparison: &Comparison) -> Result<Written, ReportError> {
+    fs::create_dir_all(dir).map_err(|source| ReportError::Folder {
+        path: dir.to_owned(),
+        source,
+    })?;
+    let written = Written {
+        html: dir.join("report.html"),
+        json: dir.join("comparison.json"),
+        csv: dir.join("results.csv"),
     };
-    write().inspect_err(|_| {
-        // Best effort: the error that matters is the first.
-        let _ = std::fs::remove_file(&partial);
+    // The numbers first: where space is short, they matter most.
+    let json = serde_json::to_vec_pretty(comparison)
+        .map_err(|error| ReportError::Encode {
+            format: "JSON",
+            reason: error.to_string(),
+        })
+        .and_then(|bytes| write_atomically(&written.json, &bytes));
+    let csv = results_csv(comparison).and_then(|text| write_atomically(&written.csv, text.as_bytes()));
+    let html = write_atomically(&written.html, comparison_html(comparison).as_bytes());
+    let mut errors: Vec<ReportError> = [html, json, csv].into_iter().filter_map(Result::err).collect();
+    match errors.len() {
+        0 => Ok(written),
+        1 => Err(errors.remove(0)),
+        _ => Err(ReportError::Several(errors)),
+    }
+}
+
+/// Writes a file by way of a temporary one beside it: a reader sees the old file or the new one, never a part.
+///
+/// # Errors
+///
+/// When the file cannot be written; the temporary one is gone then.
+pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), ReportError> {
+    let mut name = std::ffi::OsString::from(".");
+    name.push(path.file_name().unwrap_or_default());
+    name.push(format!(".{}.tmp", std::process::id()));
+    let temporary = path.with_file_name(name);
+    let result = fill(&temporary, bytes).and_then(|()| fs::rename(&temporary, path));
+    result.map_err(|source| {
+        // A leftover is only untidy; the first error is the one to report.
+        let _ = fs::remove_file(&temporary);
+        ReportError::Write {
+            path: path.to_owned(),
+            source,
+        }
     })
 }
 
-fn csv(comparison: &Comparison) -> Result<String, String> {
+fn fill(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut file: File = OpenOptions::new().write(true).create(true).truncate(true).open(path)?;
+    file.write_all(bytes)?;
+    file.sync_all()
+}
+
+/// The results with one line an objective, decision rule, metric and split; a value that is no number is left empty.
+///
+/// # Errors
+///
+/// When the CSV encoder refuses.
+pub fn results_csv(comparison: &Comparison) -> Result<String, ReportError> {
+    let encode = |reason: String| ReportError::Encode { format: "CSV", reason };
     let mut writer = csv::Writer::from_writer(Vec::new());
-    let mut lines = vec![["row", "objective", "decision", "metric", "split", "value"].map(String::from)];
-    for result in &comparison.results {
-        let tuned = if result.tuned_threshold { "tuned" } else { "half" };
-        for (metric, summary) in &result.metrics {
-            for (split, value) in summary.values.iter().enumerate() {
-                let (split, value) = ((split + 1).to_string(), value.to_string());
-                let (name, objective) = (result.name.clone(), result.objective.clone());
-                lines.push([name, objective, tuned.into(), metric.clone(), split, value]);
+    let header = ["row", "objective", "decision", "split", "metric", "value"];
+    writer.write_record(header).map_err(|error| encode(error.to_string()))?;
+    let plain = if comparison.data.classes.len() == 2 {
+        "one_half"
+    } else {
+        "largest_probability"
+    };
+    for row in &comparison.results {
+        let own = if row.tuned_threshold {
+            "validation_threshold"
+        } else {
+            plain
+        };
+        let mut tables: Vec<(&str, &BTreeMap<String, Summary>)> = vec![(own, &row.metrics)];
+        if !row.tuned_threshold {
+            tables.push(("validation_threshold", &row.metrics_at_tuned_threshold));
+        }
+        for (decision, metrics) in tables {
+            for (metric, summary) in metrics {
+                for (split, value) in numbered(comparison, row, &summary.values) {
+                    let split = split.map_or_else(String::new, |split| split.to_string());
+                    let value = if value.is_finite() {
+                        value.to_string()
+                    } else {
+                        String::new()
+                    };
+                    let record = [row.name.as_str(), &row.objective, decision, &split, metric, &value];
+                    writer.write_record(record).map_err(|error| encode(error.to_string()))?;
+                }
             }
         }
     }
-    for line in lines {
-        writer.write_record(line).map_err(|error| error.to_string())?;
-    }
-    let bytes = writer.into_inner().map_err(|error| error.to_string())?;
-    String::from_utf8(bytes).map_err(|error| error.to_string())
+    let bytes = writer.into_inner().map_err(|error| encode(error.to_string()))?;
+    String::from_utf8(bytes).map_err(|error| encode(error.to_string()))
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// Values with their split, from 1. The results hold one value a split that gave one, so the splits that failed are
+/// skipped; where even then the counts do not match, the split is left open.
+fn numbered(comparison: &Comparison, row: &ObjectiveResult, values: &[f64]) -> Vec<(Option<usize>, f64)> {
+    let failed: BTreeSet<usize> = comparison
+        .failures
+        .iter()
+        .filter(|failure| failure.objective == row.name || failure.objective == row.objective)
+        .map(|failure| failure.split)
+        .collect();
+    let splits = comparison.settings.splits;
+    let numbers: Vec<usize> = if values.len() == splits {
+        (1..=splits).collect()
+    } else {
+        (1..=splits).filter(|split| !failed.contains(split)).collect()
+    };
+    let known = numbers.len() == values.len();
+    values
+        .iter()
+        .enumerate()
+        .map(|(index, value)| (known.then(|| numbers[index]), *value))
+        .collect()
+}
 
-    #[test]
-    fn a_failed_write_leaves_the_old_file() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("deep/report.html");
-        write_file(&path, "old").unwrap();
-        // A folder under the neighbour's name makes the write fail, as a full disk would.
-        std::fs::create_dir(folder.path().join("deep/report.html.partial")).unwrap();
-        assert!(write_file(&path, "new").is_err());
-        assert_eq!(std::fs::read_to_string(&path).unwrap(), "old");
+fn advice(error: &io::Error) -> &'static str {
+    match error.kind() {
+        ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => "choose a folder you may write to",
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => "free some space or choose a folder on another disk",
+        ErrorKind::AlreadyExists | ErrorKind::NotADirectory => "a file is in the way: choose another folder",
+        ErrorKind::IsADirectory => "a folder is in the way: move it or choose another one",
+        _ => "choose another folder or try again",
     }
+}
+
+fn lines(errors: &[ReportError]) -> String {
+    errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
 }

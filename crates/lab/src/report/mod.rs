@@ -1,13 +1,17 @@
 //! Self-contained HTML reports with SVG charts, light and dark, and the same results as JSON and CSV.
+//!
+//! [`write_comparison`] writes the report of a [`Comparison`](crate::compare::Comparison) as files; [`answer`] is its
+//! verdict in plain sentences. [`page`], [`table`] and [`chart`] hold the pieces for other pages.
+
+pub mod chart;
+pub mod number;
+pub mod page;
+pub mod table;
 
 mod answer;
-mod chart;
 mod comparison;
 mod files;
-mod page;
 
-pub use answer::answer;
-pub use chart::{Bounds, Interval, Line, forest_chart, line_chart, scatter_chart};
+pub use answer::{answer, answer_sentences};
 pub use comparison::comparison_html;
-pub use files::{ReportError, Written, write_comparison, write_file};
-pub use page::{Page, figure, legend, table, tiles};
+pub use files::{ReportError, Written, results_csv, write_atomically, write_comparison};

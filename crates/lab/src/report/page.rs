@@ -1,31 +1,57 @@
-use maud::{DOCTYPE, Markup, PreEscaped, html};
+//! The shell of a self-contained page, and the small pieces on it.
+//!
+//! A page has no scripts and loads nothing: its style is inline, its fonts are the system's, its charts are SVG.
 
-/// A self-contained page: no scripts, no files from elsewhere, light and dark by the reader's setting.
-#[derive(Debug)]
+use maud::{DOCTYPE, Markup, PreEscaped, html};
+use serde::{Deserialize, Serialize};
+
+const STYLE: &str = include_str!("style.css");
+
+/// A page in the making: a title, what stands above the first heading, and sections.
+#[derive(Debug, Clone)]
 pub struct Page {
     title: String,
     subtitle: String,
-    sections: Vec<(String, Markup)>,
+    lead: Vec<Markup>,
+    sections: Vec<(String, String, Markup)>,
+    footer: String,
 }
 
 impl Page {
-    /// An empty page.
+    /// A page with a title and a line below it.
     pub fn new(title: impl Into<String>, subtitle: impl Into<String>) -> Self {
+        let (lead, sections) = (Vec::new(), Vec::new());
         Self {
             title: title.into(),
             subtitle: subtitle.into(),
-            sections: Vec::new(),
+            lead,
+            sections,
+            footer: String::new(),
         }
     }
 
-    /// Adds a section.
-    pub fn section(mut self, heading: impl Into<String>, body: Markup) -> Self {
-        self.sections.push((heading.into(), body));
+    /// Adds markup above the first section: the answer, the key figures.
+    pub fn lead(mut self, markup: Markup) -> Self {
+        self.lead.push(markup);
         self
     }
 
-    /// The page as HTML.
-    pub fn html(&self) -> String {
+    /// Adds a section with a heading; the contents at the top link to it.
+    pub fn section(mut self, heading: impl Into<String>, markup: Markup) -> Self {
+        let heading = heading.into();
+        let id = self.unused_id(&heading);
+        self.sections.push((heading, id, markup));
+        self
+    }
+
+    /// Sets the line at the foot of the page.
+    pub fn footer(mut self, text: impl Into<String>) -> Self {
+        self.footer = text.into();
+        self
+    }
+
+    /// The page as one HTML file.
+    pub fn render(&self) -> String {
         html! {
             (DOCTYPE)
             html lang="en" {
@@ -37,90 +63,170 @@ impl Page {
                     style { (PreEscaped(STYLE)) }
                 }
                 body {
-                    header { h1 { (self.title) } p.subtitle { (self.subtitle) } }
+                    header {
+                        h1 { (self.title) }
+                        @if !self.subtitle.is_empty() { p.subtitle { (self.subtitle) } }
+                    }
                     main {
-                        @for (heading, body) in &self.sections {
-                            section { h2 { (heading) } (body) }
+                        @for markup in &self.lead { (markup) }
+                        @if self.sections.len() > 2 {
+                            nav aria-label="Contents" {
+                                ul {
+                                    @for (heading, id, _) in &self.sections {
+                                        li { a href={ "#" (id) } { (heading) } }
+                                    }
+                                }
+                            }
+                        }
+                        @for (heading, id, markup) in &self.sections {
+                            section id=(id) {
+                                h2 { (heading) }
+                                (markup)
+                            }
                         }
                     }
-                    footer { "made by contrarian " (env!("CARGO_PKG_VERSION")) }
+                    @if !self.footer.is_empty() { footer { (self.footer) } }
                 }
             }
         }
         .into_string()
     }
+
+    fn unused_id(&self, heading: &str) -> String {
+        let letters = heading
+            .chars()
+            .map(|letter| if letter.is_ascii_alphanumeric() { letter } else { '-' });
+        let slug = letters.collect::<String>().to_lowercase();
+        let words: Vec<&str> = slug.split('-').filter(|word| !word.is_empty()).collect();
+        let stem = if words.is_empty() {
+            "section".to_owned()
+        } else {
+            words.join("-")
+        };
+        let taken = |id: &str| self.sections.iter().any(|(_, other, _)| other == id);
+        let mut id = stem.clone();
+        let mut number = 2;
+        while taken(&id) {
+            id = format!("{stem}-{number}");
+            number += 1;
+        }
+        id
+    }
 }
 
-/// A chart with what it shows; `svg` comes from this crate's chart functions.
-pub fn figure(svg: &str, caption: &str, legend: Option<Markup>) -> Markup {
-    html! {
-        figure {
-            div.chart role="img" aria-label=(caption) { (PreEscaped(svg)) }
-            @if let Some(legend) = legend { (legend) }
-            figcaption { (caption) }
+/// How a claim fared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// The results bear it out.
+    Supported,
+    /// The results speak against it.
+    NotSupported,
+    /// The results cannot tell.
+    Inconclusive,
+}
+
+impl Verdict {
+    /// The verdict in words.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Supported => "supported",
+            Self::NotSupported => "not supported",
+            Self::Inconclusive => "inconclusive",
         }
     }
 }
 
-/// Names with their colours.
-pub fn legend<'a>(entries: impl IntoIterator<Item = (&'a str, usize)>) -> Markup {
-    html! {
-        ul.legend {
-            @for (name, color) in entries {
-                li { span.swatch style=(format!("background: {}", color_variable(color))) {} (name) }
-            }
+/// A badge with a verdict, marked by a sign and a word as well as by its colour.
+pub fn badge(verdict: Verdict) -> Markup {
+    badge_saying(verdict, verdict.words())
+}
+
+/// A badge in the colours of a verdict with words of its own.
+pub fn badge_saying(verdict: Verdict, words: &str) -> Markup {
+    let (class, sign) = match verdict {
+        Verdict::Supported => ("badge yes", "✓"),
+        Verdict::NotSupported => ("badge no", "✗"),
+        Verdict::Inconclusive => ("badge open", "?"),
+    };
+    html! { span class=(class) { span aria-hidden="true" { (sign) } " " (words) } }
+}
+
+/// A key figure: a number, what it is, and a detail.
+#[derive(Debug, Clone)]
+pub struct Tile {
+    /// What the number is.
+    pub label: String,
+    /// The number.
+    pub value: String,
+    /// A line below; may be empty.
+    pub detail: String,
+}
+
+impl Tile {
+    /// A tile.
+    pub fn new(label: impl Into<String>, value: impl Into<String>, detail: impl Into<String>) -> Self {
+        Self {
+            label: label.into(),
+            value: value.into(),
+            detail: detail.into(),
         }
     }
 }
 
-fn color_variable(color: usize) -> String {
-    if color < super::chart::SERIES {
-        format!("var(--series-{color})")
-    } else {
-        "var(--muted)".into()
-    }
-}
-
-/// A table that scrolls in its own frame; the first column is text, the others are numbers. `marked` rows stand out.
-pub fn table(header: &[String], rows: &[Vec<String>], marked: &[usize]) -> Markup {
+/// Key figures side by side.
+pub fn tiles(tiles: &[Tile]) -> Markup {
     html! {
-        div.scroll {
-            table {
-                thead { tr { @for name in header { th scope="col" { (name) } } } }
-                tbody {
-                    @for (index, row) in rows.iter().enumerate() {
-                        tr.marked[marked.contains(&index)] {
-                            @for (column, cell) in row.iter().enumerate() {
-                                @if column == 0 { th scope="row" { (cell) } } @else { td { (cell) } }
-                            }
-                        }
-                    }
+        dl.tiles {
+            @for tile in tiles {
+                div {
+                    dt { (tile.label) }
+                    dd.value { (tile.value) }
+                    @if !tile.detail.is_empty() { dd.detail { (tile.detail) } }
                 }
             }
         }
     }
 }
 
-/// Key figures.
-pub fn tiles(entries: &[(&str, String)]) -> Markup {
+/// A chart with a heading and a caption that says what it shows.
+pub fn figure(heading: &str, chart: Markup, caption: &str) -> Markup {
     html! {
-        dl.tiles { @for (name, value) in entries { div { dt { (name) } dd { (value) } } } }
+        figure {
+            @if !heading.is_empty() { h3 { (heading) } }
+            (chart)
+            @if !caption.is_empty() { figcaption { (caption) } }
+        }
     }
 }
 
-const STYLE: &str = include_str!("style.css");
+/// Figures side by side where the page is wide enough.
+pub fn grid(figures: &[Markup]) -> Markup {
+    html! { div.grid { @for figure in figures { (figure) } } }
+}
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn text_is_escaped_and_nothing_is_loaded() {
-        let rows = [vec!["<script>alert(1)</script>".to_string(), "1 & 2".into()]];
-        let page = Page::new("<t>", "\"s\"")
-            .section("a < b", table(&["x".into(), "y".into()], &rows, &[0]))
-            .html();
-        assert!(!page.contains("<script") && page.contains("&lt;script&gt;") && page.contains("1 &amp; 2"));
-        assert!(!page.contains("http://") && !page.contains("https://") && !page.contains("@import"));
+    fn sections_get_ids_of_their_own() {
+        let page = Page::new("t", "")
+            .section("A & b", html! {})
+            .section("A b", html! {})
+            .section("日本", html! {});
+        let ids: Vec<&str> = page.sections.iter().map(|(_, id, _)| id.as_str()).collect();
+        assert_eq!(ids, ["a-b", "a-b-2", "section"]);
+    }
+
+    #[test]
+    fn page_is_self_contained() {
+        let page = Page::new("<script>alert(1)</script>", "s")
+            .section("x", badge(Verdict::Supported))
+            .render();
+        assert!(!page.contains("<script"));
+        for outside in ["http:", "https:", "@import", "url("] {
+            assert!(!page.contains(outside), "{outside}");
+        }
     }
 }
