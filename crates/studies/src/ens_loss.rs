@@ -201,6 +201,12 @@ fn run(table: &toml::Table, context: &Context) -> Result<Findings, StudyError> {
         .push(measured.table("Test accuracy (mean ± s.d. over seeds)", &columns));
     findings.measurements = measured.lines("losses");
     findings.notes.push(
+        "The stall test reads the derivative at the trained network's own margins. EnsLoss keeps pushing, so its margins grow \
+         large, and its tail divides every derivative beyond 1 by the margin: a small mean there is the price of the pushing, \
+         not a vanished gradient as with BCE."
+            .into(),
+    );
+    findings.notes.push(
         "Where EnsLoss does not win here, the likely reason is scale: the paper's gains are of deep convolutional networks \
          trained to zero training error for hundreds of epochs. Half of its draws are exactly -1, so it behaves much like a \
          hinge loss whose slope varies; a claim that fails here is not supported at this scale."

@@ -18,8 +18,8 @@ const fn gain(id: &'static str, statement: &'static str, smallest: f64) -> Claim
         id,
         statement,
         reported: "stable and competitive on 7 sets under 6 noisy and 1 clean setting against 13 losses (abstract; no single figure)",
-        differs: "26 generated Gaussian classes in the place of UCI letters, 20 epochs instead of 100; cross-entropy has its \
-                  own learning rate, chosen on clean validation data",
+        differs: "26 generated Gaussian classes in the place of UCI letters, 20 epochs instead of 100; every loss chooses its \
+                  learning rate from .01, .1 and 1 on clean validation data",
         test: Test::Gain {
             smallest,
             alpha: 0.05,
@@ -67,7 +67,6 @@ struct Settings {
     validation_rows: usize,
     test_rows: usize,
     epochs: usize,
-    learning_rate: f64,
     all_arms: bool,
 }
 
@@ -79,7 +78,6 @@ impl Settings {
             validation_rows: 1000,
             test_rows: 3000,
             epochs: 20,
-            learning_rate: 0.1,
             all_arms: true,
         };
         match preset {
@@ -112,8 +110,6 @@ enum Noise {
 struct Arm {
     noise: Noise,
     objective: &'static str,
-    /// Candidates; with more than one, clean validation data chooses.
-    learning_rates: Vec<f64>,
 }
 
 const NOISES: [(&str, Noise); 3] = [
@@ -121,14 +117,16 @@ const NOISES: [(&str, Noise); 3] = [
     ("class-dependent .3", Noise::ClassDependent),
     ("clean", Noise::None),
 ];
-const OBJECTIVES: [(&str, &str, bool); 6] = [
-    ("cross-entropy", "cross-entropy", true),
-    ("ALDR 10", "aldr(lambda0=10, normalization=softplus_mean)", false),
-    ("ALDR 1", "aldr(lambda0=1, normalization=softplus_mean)", false),
-    ("LDR 10", "ldr(lambda=10)", false),
-    ("LDR 1", "ldr(lambda=1)", false),
-    ("GCE 0.7", "gce", true),
+const OBJECTIVES: [(&str, &str); 6] = [
+    ("cross-entropy", "cross-entropy"),
+    ("ALDR 10", "aldr(lambda0=10, normalization=softplus_mean)"),
+    ("ALDR 1", "aldr(lambda0=1, normalization=softplus_mean)"),
+    ("LDR 10", "ldr(lambda=10)"),
+    ("LDR 1", "ldr(lambda=1)"),
+    ("GCE 0.7", "gce"),
 ];
+/// Candidates of every loss alike: their scales differ, and so do the rates that suit them.
+const LEARNING_RATES: [f64; 3] = [0.1, 0.01, 1.0];
 const CLASSES: usize = 26;
 const INPUTS: usize = 16;
 
@@ -136,20 +134,8 @@ fn run(table: &toml::Table, context: &Context) -> Result<Findings, StudyError> {
     let s: Settings = settings(STUDY.id, table)?;
     let mut arms = Vec::new();
     for &(noise_name, noise) in if s.all_arms { &NOISES[..] } else { &NOISES[..1] } {
-        for &(name, objective, tuned) in if s.all_arms { &OBJECTIVES[..] } else { &OBJECTIVES[..2] } {
-            let learning_rates = if tuned {
-                vec![s.learning_rate, 0.01, 1.0]
-            } else {
-                vec![s.learning_rate]
-            };
-            arms.push((
-                format!("{noise_name}: {name}"),
-                Arm {
-                    noise,
-                    objective,
-                    learning_rates,
-                },
-            ));
+        for &(name, objective) in if s.all_arms { &OBJECTIVES[..] } else { &OBJECTIVES[..2] } {
+            arms.push((format!("{noise_name}: {name}"), Arm { noise, objective }));
         }
     }
     let measured = Measurements::collect(context, &arms, s.seeds, |arm, seed| measure(&s, arm, seed))?;
@@ -187,8 +173,10 @@ fn run(table: &toml::Table, context: &Context) -> Result<Findings, StudyError> {
         .push(measured.table("Accuracy on clean test labels (mean ± s.d. over seeds)", &columns));
     findings.measurements = measured.lines("noise");
     findings.notes.push(
-        "Cross-entropy and GCE choose among learning rates .01, .1 and 1 on clean validation labels, the others run at the \
-         paper-like .1: without that, GCE is far from converged and says nothing."
+        "Every loss chooses its learning rate from .01, .1 and 1 on clean validation labels. At one common rate the claims \
+         compare step sizes as much as losses: GCE, for one, is far from converged at .1 after 20 epochs. Where a claim fails \
+         here, the likely reason is that a well-chosen step already gives a small network on well-separated Gaussian classes \
+         most of the robustness."
             .into(),
     );
     findings
@@ -212,7 +200,7 @@ fn measure(s: &Settings, arm: &Arm, seed: u64) -> Result<Measured, String> {
         .with_depth(1)
         .with_activation(Activation::Tanh);
     let mut fits = Vec::new();
-    for &rate in &arm.learning_rates {
+    for rate in LEARNING_RATES {
         let config = FitConfig::new()
             .with_optimizer(OptimizerKind::Sgd {
                 momentum: 0.9,
@@ -226,7 +214,7 @@ fn measure(s: &Settings, arm: &Arm, seed: u64) -> Result<Measured, String> {
         let (fitted, state) = fit_objective(&train, arm.objective, &model, &config, seed)?;
         fits.push((accuracy(&fitted, &validation), fitted, state, rate));
     }
-    let (_, fitted, state, rate) = best_by(fits, |fit| fit.0).expect("there is at least one learning rate");
+    let (_, fitted, state, rate) = best_by(fits, |fit| fit.0).expect("several learning rates were tried");
     let test = predictions(&fitted, &test);
     let mut measured = Measured::from([
         ("top-1", top_k_accuracy(&test, 1)),

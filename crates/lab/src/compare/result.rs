@@ -137,14 +137,14 @@ pub struct PairedComparison {
     pub p_holm: f64,
 }
 
-/// Curves of one row, pooled or averaged over splits.
+/// Curves of one row over all splits.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Curves {
     /// Learning curve, averaged over the splits that reached the epoch.
     pub learning: Vec<EpochPoint>,
-    /// False-positive rate, true-positive rate (two classes; pooled test predictions). At most 200 points.
+    /// False-positive rate, true-positive rate (two classes; averaged over splits at equal horizontal positions).
     pub roc: Vec<(f64, f64)>,
-    /// Recall, precision (two classes; pooled test predictions). At most 200 points.
+    /// Recall, precision (two classes; averaged over splits at equal horizontal positions).
     pub precision_recall: Vec<(f64, f64)>,
     /// Reliability of the predicted probability (of the positive class, or of the predicted class).
     pub calibration: Vec<CalibrationBin>,

@@ -127,7 +127,7 @@ fn roc(view: &View<'_>) -> Markup {
     figure(
         "ROC",
         chart,
-        "Test predictions of all splits together. The dashed diagonal is guessing.",
+        "Test data, averaged over splits. The dashed diagonal is guessing.",
     )
 }
 
@@ -144,7 +144,7 @@ fn precision_recall(view: &View<'_>) -> Markup {
         share("Precision"),
     )
     .size(420.0, 380.0);
-    let mut caption = "Test predictions of all splits together.".to_owned();
+    let mut caption = "Test data, averaged over splits.".to_owned();
     if let Some(class) = positive.filter(|_| total > 0) {
         plot = plot.level(class.rows as f64 / total as f64);
         caption.push_str(" The dashed line is guessing: the share of positive rows.");
