@@ -40,8 +40,6 @@ pub fn run(args: &CompareArgs) -> Result<ExitCode, CliError> {
     {
         return Err(CliError::Usage(format!("objective `{}` is listed twice", twice.1)));
     }
-    let folder = output::run_folder(args.out.as_deref(), "compare")?;
-
     let mut config = CompareConfig::new(objectives, metric);
     config.baseline = baseline;
     config.splits = args.seeds;
@@ -52,6 +50,8 @@ pub fn run(args: &CompareArgs) -> Result<ExitCode, CliError> {
     config.fit = fit;
     config.tune = args.tune;
     config.threads = args.threads.unwrap_or_else(available_threads).max(1);
+    config.check(&problem)?;
+    let folder = output::run_folder(args.out.as_deref(), "compare")?;
 
     for note in &problem.notes {
         eprintln!("note: {note}");

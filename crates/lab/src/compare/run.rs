@@ -63,6 +63,29 @@ impl CompareConfig {
             threads: parallel::available_threads(),
         }
     }
+
+    /// Checks everything that can be known before training.
+    ///
+    /// # Errors
+    /// An unknown objective, one that is not for this problem, a setting out of range.
+    pub fn check(&self, problem: &Problem) -> Result<(), CompareError> {
+        self.fit.validate()?;
+        let every_row: Vec<usize> = (0..problem.labels.len()).collect();
+        for objective in self.rows() {
+            let built = objective.build(&task(problem, &every_row))?;
+            check_sampling(built.as_ref(), &objective, &self.fit)?;
+        }
+        Ok(())
+    }
+
+    /// The objectives with the baseline among them.
+    fn rows(&self) -> Vec<ObjectiveSpec> {
+        let mut rows = self.objectives.clone();
+        if !rows.contains(&self.baseline) {
+            rows.insert(0, self.baseline.clone());
+        }
+        rows
+    }
 }
 
 /// Why a comparison could not start.
@@ -96,18 +119,9 @@ pub fn compare(
     stop: &AtomicBool,
 ) -> Result<Comparison, CompareError> {
     let started = std::time::Instant::now();
-    config.fit.validate()?;
-    let mut objectives = config.objectives.clone();
-    if !objectives.contains(&config.baseline) {
-        objectives.insert(0, config.baseline.clone());
-    }
+    config.check(problem)?;
+    let objectives = config.rows();
     let splits = stratified_splits(&problem.labels, config.splits, config.fractions, config.seed)?;
-    // Built once here only to report a wrong objective before any training.
-    for objective in &objectives {
-        let built = objective.build(&task(problem, &splits[0].train))?;
-        check_sampling(built.as_ref(), objective, &config.fit)?;
-    }
-
     // Split by split, so that an early stop leaves whole splits to compare.
     let jobs: Vec<(usize, usize)> = (0..splits.len())
         .flat_map(|split| (0..objectives.len()).map(move |objective| (split, objective)))
