@@ -27,6 +27,10 @@ impl LogitBatch {
 
 /// What an objective carries from one step to the next. The caller owns it: nothing is hidden in an objective.
 #[derive(Debug, Clone)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "there is one state a fit; a box would only be in the way"
+)]
 pub enum ObjectiveState {
     /// Nothing is carried over.
     Stateless,

@@ -16,7 +16,7 @@
 mod spec;
 mod table;
 
-pub use spec::{ObjectiveSpec, RegistryError, TaskContext, parse_list, suggest};
+pub use spec::{ObjectiveSpec, RegistryError, TaskContext, did_you_mean, parse_list, suggest};
 pub use table::{Classes, OBJECTIVES, ObjectiveEntry, find};
 
 use crate::{InvalidParameter, LogitObjective};

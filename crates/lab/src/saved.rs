@@ -169,7 +169,9 @@ pub fn train(
     let (held_x, held_y) = (preprocessor.transform(&problem.features, &held_out), labels(&held_out));
 
     let mut class_counts = vec![0; classes];
-    train_y.iter().for_each(|&label| class_counts[label] += 1);
+    for &label in &train_y {
+        class_counts[label] += 1;
+    }
     let objective = config.objective.build(&TaskContext { class_counts })?;
     check_sampling(objective.as_ref(), &config.objective, &config.fit)?;
     let shape = MlpConfig::new(preprocessor.inputs(), classes)

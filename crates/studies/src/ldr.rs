@@ -88,7 +88,6 @@ impl Settings {
                 test_rows: 300,
                 epochs: 2,
                 all_arms: false,
-                ..base
             },
             Preset::Default => base,
             Preset::Full => Self {

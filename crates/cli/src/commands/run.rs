@@ -2,24 +2,23 @@ use crate::args::RunArgs;
 use crate::error::{CliError, INTERRUPTED};
 use crate::output;
 use crate::progress;
-use contrarian::registry::suggest;
+use contrarian::registry::{did_you_mean, suggest};
 use contrarian_lab::parallel::available_threads;
 use contrarian_studies::{Context, Judged, Preset, STUDIES, Study, StudyError, StudyRun, read_config, write_run};
 use std::process::ExitCode;
 
 pub fn run(args: &RunArgs) -> Result<ExitCode, CliError> {
-    let (study, preset, mut settings) = match &args.config {
-        Some(path) => read_config(path)?,
-        None => {
-            let study = find(args.paper.as_deref().unwrap_or_default())?;
-            let preset: Preset = args
-                .preset
-                .as_deref()
-                .unwrap_or("default")
-                .parse()
-                .map_err(CliError::Usage)?;
-            (study, preset, (study.settings)(preset))
-        }
+    let (study, preset, mut settings) = if let Some(path) = &args.config {
+        read_config(path)?
+    } else {
+        let study = find(args.paper.as_deref().unwrap_or_default())?;
+        let preset: Preset = args
+            .preset
+            .as_deref()
+            .unwrap_or("default")
+            .parse()
+            .map_err(CliError::Usage)?;
+        (study, preset, (study.settings)(preset))
     };
     for text in &args.overrides {
         study.set(&mut settings, text)?;
@@ -56,8 +55,7 @@ pub fn run(args: &RunArgs) -> Result<ExitCode, CliError> {
 
 fn find(id: &str) -> Result<&'static Study, CliError> {
     contrarian_studies::find(id).ok_or_else(|| {
-        let hint = suggest(id, STUDIES.iter().map(|study| study.id));
-        let hint = hint.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
+        let hint = did_you_mean(suggest(id, STUDIES.iter().map(|study| study.id)).as_deref());
         CliError::Usage(format!(
             "no paper is called `{id}`{hint} (`contrarian list papers` lists them)"
         ))

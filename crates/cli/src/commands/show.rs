@@ -1,7 +1,7 @@
 use crate::args::ShowArgs;
 use crate::error::CliError;
 use crate::output;
-use contrarian::registry::{Classes, OBJECTIVES, ObjectiveEntry, find, suggest};
+use contrarian::registry::{Classes, OBJECTIVES, ObjectiveEntry, did_you_mean, find, suggest};
 use contrarian_studies::{STUDIES, Study};
 use serde_json::Value;
 use std::fmt::Write;
@@ -14,9 +14,7 @@ pub fn run(args: &ShowArgs) -> Result<ExitCode, CliError> {
     pages.extend(find(name).map(objective_page));
     if pages.is_empty() {
         let names = OBJECTIVES.iter().map(|o| o.name).chain(STUDIES.iter().map(|s| s.id));
-        let hint = suggest(name, names)
-            .map(|near| format!("; did you mean `{near}`?"))
-            .unwrap_or_default();
+        let hint = did_you_mean(suggest(name, names).as_deref());
         return Err(CliError::Usage(format!(
             "nothing is called `{name}`{hint} (`contrarian list` shows the names)"
         )));

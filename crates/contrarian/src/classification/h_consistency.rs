@@ -59,7 +59,7 @@ impl HConsistencyTransform {
             return if b < SERIES_BELOW {
                 b * b / 2.0
             } else {
-                (1.0 + b) / 2.0 * b.ln_1p() + right
+                f64::midpoint(1.0, b) * b.ln_1p() + right
             };
         }
         let scale = if tau < 1.0 {
@@ -72,7 +72,7 @@ impl HConsistencyTransform {
             return scale * (tau - 1.0).abs() / (2.0 - tau) * b * b / 2.0;
         }
         let s = 1.0 / (2.0 - tau);
-        let power_mean = (((1.0 + b).powf(s) + (1.0 - b).powf(s)) / 2.0).powf(1.0 / s);
+        let power_mean = f64::midpoint((1.0 + b).powf(s), (1.0 - b).powf(s)).powf(1.0 / s);
         scale * (power_mean - 1.0).abs()
     }
 
@@ -177,7 +177,7 @@ mod tests {
                 }
             };
             let b = 0.4;
-            let risk = |x: f64| (1.0 + b) / 2.0 * phi((-x).exp()) + (1.0 - b) / 2.0 * phi(x.exp());
+            let risk = |x: f64| f64::midpoint(1.0, b) * phi((-x).exp()) + (1.0 - b) / 2.0 * phi(x.exp());
             let best = |from: i32, to: i32| {
                 (from..=to)
                     .map(|i| risk(f64::from(i) / 1000.0))

@@ -33,7 +33,7 @@ pub enum RegistryError {
         reason: String,
     },
     /// No objective has this name.
-    #[error("unknown objective `{name}`{}", did_you_mean(nearest))]
+    #[error("unknown objective `{name}`{}", did_you_mean(nearest.as_deref()))]
     UnknownObjective {
         /// What was written.
         name: String,
@@ -43,7 +43,7 @@ pub enum RegistryError {
     /// The objective has no such parameter.
     #[error(
         "objective `{objective}` has no parameter `{name}`{}; it takes {}",
-        did_you_mean(nearest),
+        did_you_mean(nearest.as_deref()),
         list_or_none(known)
     )]
     UnknownParameter {
@@ -76,10 +76,10 @@ pub enum RegistryError {
     },
 }
 
-fn did_you_mean(nearest: &Option<String>) -> String {
+/// The end of a message about a name that does not exist: "; did you mean `x`?", or nothing.
+pub fn did_you_mean(nearest: Option<&str>) -> String {
     nearest
-        .as_ref()
-        .map(|n| format!("; did you mean `{n}`?"))
+        .map(|name| format!("; did you mean `{name}`?"))
         .unwrap_or_default()
 }
 

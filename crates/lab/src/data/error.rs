@@ -1,3 +1,4 @@
+use contrarian::registry::did_you_mean;
 use std::path::PathBuf;
 
 /// What is wrong with a person's data: what, where, and what to do.
@@ -30,7 +31,7 @@ pub enum DataError {
         reason: String,
     },
     /// A name that is not a column.
-    #[error("there is no column `{name}`{}; the columns are {}", hint(nearest), columns.join(", "))]
+    #[error("there is no column `{name}`{}; the columns are {}", did_you_mean(nearest.as_deref()), columns.join(", "))]
     NoColumn {
         /// What was asked for.
         name: String,
@@ -54,7 +55,7 @@ pub enum DataError {
         reason: String,
     },
     /// There is no such embedded data set.
-    #[error("there is no embedded data set `{name}`{}; there are {}", hint(nearest), known.join(", "))]
+    #[error("there is no embedded data set `{name}`{}; there are {}", did_you_mean(nearest.as_deref()), known.join(", "))]
     NoDataset {
         /// What was asked for.
         name: String,
@@ -69,11 +70,4 @@ pub enum DataError {
         /// Why.
         reason: String,
     },
-}
-
-fn hint(nearest: &Option<String>) -> String {
-    nearest
-        .as_ref()
-        .map(|name| format!("; did you mean `{name}`?"))
-        .unwrap_or_default()
 }

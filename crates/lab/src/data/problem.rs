@@ -1,6 +1,6 @@
 use super::split::MIN_CLASS_ROWS;
 use super::{Column, DataError, Table, Values};
-use contrarian::registry::suggest;
+use contrarian::registry::{did_you_mean, suggest};
 use std::collections::BTreeMap;
 
 /// A classification problem: feature columns, a label for every row.
@@ -143,8 +143,7 @@ fn ordered(counts: &BTreeMap<&str, usize>, positive: Option<&str>) -> Result<Vec
         (None, _) => None,
         (Some(name), _) => {
             let found = classes.iter().copied().find(|class| *class == name).ok_or_else(|| {
-                let near = suggest(name, classes.iter().copied());
-                let hint = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
+                let hint = did_you_mean(suggest(name, classes.iter().copied()).as_deref());
                 format!(
                     "there is no class `{name}`{hint}; the classes are {}",
                     classes.join(", ")

@@ -1,6 +1,6 @@
 use super::ranking::{average_precision, roc_auc};
 use super::{ConfusionMatrix, Decision, Predictions};
-use contrarian::registry::suggest;
+use contrarian::registry::{did_you_mean, suggest};
 use std::fmt;
 use std::str::FromStr;
 
@@ -108,7 +108,7 @@ impl fmt::Display for Metric {
 /// A name that is no metric.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[error("unknown metric `{name}`{}; there are {}, and f0.5, f2, ... for other weights of recall",
-    nearest.as_ref().map(|n| format!("; did you mean `{n}`?")).unwrap_or_default(),
+    did_you_mean(nearest.as_deref()),
     Metric::REPORTED.map(|m| m.to_string()).join(", "))]
 pub struct UnknownMetric {
     name: String,

@@ -101,7 +101,7 @@ pub fn ranks(values: &[f64], higher_is_better: bool) -> Vec<f64> {
     let rank = |value: f64| {
         let above = values.iter().filter(|&&other| better(other, value)).count();
         let equal = values.iter().filter(|&&other| other == value).count();
-        above as f64 + (equal as f64 + 1.0) / 2.0
+        above as f64 + f64::midpoint(equal as f64, 1.0)
     };
     values.iter().map(|&value| rank(value)).collect()
 }
