@@ -25,37 +25,18 @@ fn main() -> Result<(), Box<dyn Error>> {
     let words = |name: &str| -> Result<Vec<[u8; 4]>, Box<dyn Error>> {
         Ok(std::fs::read(format!("{folder}/{name}"))?.as_chunks::<4>().0.to_vec())
     };
-    let x = Matrix {
-        rows,
-        cols: inputs,
-        data: words("x.f32")?.into_iter().map(f32::from_le_bytes).collect(),
-    };
-    let y: Vec<usize> = words("y.u32")?
-        .into_iter()
-        .map(|word| u32::from_le_bytes(word) as usize)
-        .collect();
+    let x = Matrix { rows, cols: inputs, data: words("x.f32")?.into_iter().map(f32::from_le_bytes).collect() };
+    let y: Vec<usize> = words("y.u32")?.into_iter().map(|word| u32::from_le_bytes(word) as usize).collect();
 
     let objective = "cross-entropy".parse::<ObjectiveSpec>()?;
-    let objective = objective.build(&TaskContext {
-        class_counts: vec![rows / classes; classes],
-    })?;
+    let objective = objective.build(&TaskContext { class_counts: vec![rows / classes; classes] })?;
     let run = |steps: usize| {
-        let config = FitConfig::new()
-            .with_batch_size(batch)
-            .with_epochs(steps.div_ceil(rows / batch));
-        let model = MlpConfig::new(inputs, classes)
-            .with_width(width)
-            .init(&Device::flex().autodiff(), 0);
+        let config = FitConfig::new().with_batch_size(batch).with_epochs(steps.div_ceil(rows / batch));
+        let model = MlpConfig::new(inputs, classes).with_width(width).init(&Device::flex().autodiff(), 0);
         let mut state = objective.initial_state(rows, 0);
         let train = Examples { x: &x, y: &y };
-        Fit {
-            train,
-            config: &config,
-            seed: 0,
-            validation: None,
-            stop: None,
-        }
-        .run(model, objective_step(objective.as_ref(), &mut state))
+        Fit { train, config: &config, seed: 0, validation: None, stop: None }
+            .run(model, objective_step(objective.as_ref(), &mut state))
     };
     run(steps / 10)?;
     let fitted = run(steps)?;

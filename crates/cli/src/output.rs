@@ -17,9 +17,7 @@ pub fn print(text: &str) -> Result<(), CliError> {
 /// A plain table; columns from `numeric_from` on are right-aligned.
 pub fn table(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>, numeric_from: usize) -> String {
     let mut table = Table::new();
-    table
-        .load_style(presets::UTF8_BORDERS_ONLY)
-        .set_content_arrangement(ContentArrangement::Disabled);
+    table.load_style(presets::UTF8_BORDERS_ONLY).set_content_arrangement(ContentArrangement::Disabled);
     table.set_header(header.iter().copied());
     for row in rows {
         table.add_row(row);
@@ -36,9 +34,7 @@ pub fn run_folder(given: Option<&Path>, kind: &str) -> Result<PathBuf, CliError>
     let folder = given.map_or_else(|| Path::new("runs").join(kind).join(timestamp()), Path::to_path_buf);
     let failed = |error: std::io::Error| {
         let folder = folder.display();
-        CliError::Failed(format!(
-            "cannot write to the folder {folder}: {error}; choose another with --out"
-        ))
+        CliError::Failed(format!("cannot write to the folder {folder}: {error}; choose another with --out"))
     };
     std::fs::create_dir_all(&folder).map_err(failed)?;
     let probe = folder.join(".contrarian-write-test");
@@ -49,9 +45,7 @@ pub fn run_folder(given: Option<&Path>, kind: &str) -> Result<PathBuf, CliError>
 
 /// The time in UTC as `2026-11-24T10-15-43Z`, fit for a folder's name and sortable as text.
 fn timestamp() -> String {
-    humantime::format_rfc3339_seconds(SystemTime::now())
-        .to_string()
-        .replace(':', "-")
+    humantime::format_rfc3339_seconds(SystemTime::now()).to_string().replace(':', "-")
 }
 
 /// A p-value as people write it.

@@ -15,11 +15,7 @@ pub struct InvalidParameter {
 impl InvalidParameter {
     /// Names the field, the value that was rejected and the legal range (completing "must be ...").
     pub fn new(field: &str, value: impl fmt::Display, allowed: impl Into<String>) -> Self {
-        Self {
-            field: field.into(),
-            value: value.to_string(),
-            allowed: allowed.into(),
-        }
+        Self { field: field.into(), value: value.to_string(), allowed: allowed.into() }
     }
 }
 
@@ -32,9 +28,5 @@ pub(crate) fn require(
     value: impl fmt::Display,
     allowed: &str,
 ) -> Result<(), InvalidParameter> {
-    if holds {
-        Ok(())
-    } else {
-        Err(InvalidParameter::new(field, value, allowed))
-    }
+    if holds { Ok(()) } else { Err(InvalidParameter::new(field, value, allowed)) }
 }

@@ -30,10 +30,7 @@ pub fn target_mask(labels: Tensor<1, Int>, classes: usize) -> Tensor<2, Bool> {
 /// When there are not exactly two columns.
 pub fn binary_score(logits: Tensor<2>) -> Tensor<1> {
     let [batch, classes] = logits.dims();
-    assert_eq!(
-        classes, 2,
-        "a binary objective needs logits [batch, 2], got [{batch}, {classes}]"
-    );
+    assert_eq!(classes, 2, "a binary objective needs logits [batch, 2], got [{batch}, {classes}]");
     let columns = logits.split(1, 1);
     (columns[1].clone() - columns[0].clone()).reshape([batch])
 }

@@ -17,20 +17,13 @@ pub struct LogitBatch {
 impl LogitBatch {
     /// A batch without example ids.
     pub fn new(logits: Tensor<2>, labels: Tensor<1, Int>) -> Self {
-        Self {
-            logits,
-            labels,
-            ids: None,
-        }
+        Self { logits, labels, ids: None }
     }
 }
 
 /// What an objective carries from one step to the next. The caller owns it: nothing is hidden in an objective.
 #[derive(Debug, Clone)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "there is one state a fit; a box would only be in the way"
-)]
+#[expect(clippy::large_enum_variant, reason = "there is one state a fit; a box would only be in the way")]
 pub enum ObjectiveState {
     /// Nothing is carried over.
     Stateless,

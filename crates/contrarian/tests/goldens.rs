@@ -35,10 +35,8 @@ struct Array {
 
 #[test]
 fn goldens() {
-    let folder = std::env::var_os("CONTRARIAN_GOLDENS").map_or_else(
-        || Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/goldens"),
-        PathBuf::from,
-    );
+    let folder = std::env::var_os("CONTRARIAN_GOLDENS")
+        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/goldens"), PathBuf::from);
     let mut files: Vec<PathBuf> = std::fs::read_dir(&folder)
         .unwrap_or_else(|error| panic!("cannot read the folder {}: {error}", folder.display()))
         .map(|entry| entry.unwrap().path())
@@ -77,10 +75,7 @@ fn check(case: &Case, precision: Precision) -> Result<f64, String> {
         Precision::F64 => (1e-9, 1e-6),
         Precision::F32 => (1e-5, 1.0),
     };
-    let inputs = case
-        .inputs
-        .iter()
-        .map(|(name, array)| (name.as_str(), (array.shape.clone(), array.data.clone())));
+    let inputs = case.inputs.iter().map(|(name, array)| (name.as_str(), (array.shape.clone(), array.data.clone())));
     let inputs = Tensors::new(inputs.collect(), precision);
     let found = evaluate(&case.function, &case.params, &inputs)?;
     let mut largest: f64 = 0.0;
@@ -91,52 +86,28 @@ fn check(case: &Case, precision: Precision) -> Result<f64, String> {
             continue;
         };
         if values.len() != expected.data.len() {
-            let _ = write!(
-                problems,
-                "`{name}` has {} numbers, expected {}; ",
-                values.len(),
-                expected.data.len()
-            );
+            let _ = write!(problems, "`{name}` has {} numbers, expected {}; ", values.len(), expected.data.len());
             continue;
         }
         let size = expected.data.iter().fold(0.0f64, |m, v| m.max(v.abs()));
         for (index, (value, wanted)) in values.iter().zip(&expected.data).enumerate() {
             let scale = wanted.abs().max(size * floor).max(f64::MIN_POSITIVE);
             // Where everything expected is 0 there is nothing to be relative to: the bound itself is the scale.
-            let error = if size == 0.0 {
-                value.abs()
-            } else {
-                (value - wanted).abs() / scale
-            };
+            let error = if size == 0.0 { value.abs() } else { (value - wanted).abs() / scale };
             largest = largest.max(error);
             if error > bound || !error.is_finite() {
-                let _ = write!(
-                    problems,
-                    "`{name}`[{index}] is {value}, expected {wanted} (error {error:.1e}); "
-                );
+                let _ = write!(problems, "`{name}`[{index}] is {value}, expected {wanted} (error {error:.1e}); ");
                 break;
             }
         }
     }
-    if problems.is_empty() {
-        Ok(largest)
-    } else {
-        Err(problems)
-    }
+    if problems.is_empty() { Ok(largest) } else { Err(problems) }
 }
 
 #[test]
 fn what_is_unknown_is_an_error() {
     let inputs = || Tensors::new(BTreeMap::new(), Precision::F64);
-    assert!(
-        evaluate("NoSuchLoss", &Map::new(), &inputs())
-            .unwrap_err()
-            .contains("unknown function")
-    );
+    assert!(evaluate("NoSuchLoss", &Map::new(), &inputs()).unwrap_err().contains("unknown function"));
     let params = serde_json::from_str(r#"{"tua": 1.0}"#).unwrap();
-    assert!(
-        evaluate("CompSumLoss", &params, &inputs())
-            .unwrap_err()
-            .contains("unknown parameter `tua`")
-    );
+    assert!(evaluate("CompSumLoss", &params, &inputs()).unwrap_err().contains("unknown parameter `tua`"));
 }

@@ -62,10 +62,7 @@ proptest! {
 fn ties_keep_the_order_of_the_examples() {
     let objective = EnsLossConfig::new().init();
     let g = objective.derivatives(floats(&[0.5; 3]), ints(&[1; 3]), &[-1.0, -3.0, -2.0]);
-    assert!(
-        g[0] < g[1] && g[1] < g[2],
-        "the most negative draw goes to the first of equals: {g:?}"
-    );
+    assert!(g[0] < g[1] && g[1] < g[2], "the most negative draw goes to the first of equals: {g:?}");
 }
 
 #[test]
@@ -74,10 +71,7 @@ fn the_schedule_redraws_when_its_period_is_full() {
     let rng = &mut Xoshiro256PlusPlus::seed_from_u64(1);
     EnsLossSchedule::default().end_of_epoch(&mut objective, 10, rng);
     assert_eq!(objective.box_cox_lambda, 0.0);
-    let schedule = EnsLossSchedule {
-        period: Some(5),
-        ..EnsLossSchedule::default()
-    };
+    let schedule = EnsLossSchedule { period: Some(5), ..EnsLossSchedule::default() };
     schedule.end_of_epoch(&mut objective, 4, rng);
     assert_eq!(objective.box_cox_lambda, 0.0);
     schedule.end_of_epoch(&mut objective, 5, rng);
@@ -111,7 +105,5 @@ fn masking_is_removing_and_mining_keeps_the_hardest() {
 #[should_panic(expected = "nothing to score")]
 fn a_mask_that_leaves_nothing_is_refused() {
     let nothing = ints(&[0, 0]).equal_scalar(1);
-    BinaryDiceLossConfig::new()
-        .init()
-        .forward_masked(floats(&[0.5, 1.0]), ints(&[1, 0]), nothing);
+    BinaryDiceLossConfig::new().init().forward_masked(floats(&[0.5, 1.0]), ints(&[1, 0]), nothing);
 }

@@ -23,9 +23,7 @@ fn of_p(rows: &Rows, labels: &[usize], loss: impl Fn(f64) -> f64) -> f64 {
 }
 
 fn of_margin(rows: &Rows, labels: &[usize], loss: impl Fn(f64) -> f64) -> f64 {
-    mean(rows, labels, |row, y| {
-        loss((row[1] - row[0]) * if y == 1 { 1.0 } else { -1.0 })
-    })
+    mean(rows, labels, |row, y| loss((row[1] - row[0]) * if y == 1 { 1.0 } else { -1.0 }))
 }
 
 fn sigmoid(x: f64) -> f64 {
@@ -57,9 +55,7 @@ fn jensen_shannon(rows: &Rows, labels: &[usize]) -> f64 {
     let scale = -1.0 / ((1.0 - w) * f64::ln(1.0 - w));
     mean(rows, labels, |row, y| {
         let p = softmax(row);
-        let m: Vec<f64> = (0..p.len())
-            .map(|k| w * f64::from(u8::from(k == y)) + (1.0 - w) * p[k])
-            .collect();
+        let m: Vec<f64> = (0..p.len()).map(|k| w * f64::from(u8::from(k == y)) + (1.0 - w) * p[k]).collect();
         let label = -m[y].ln();
         let prediction: f64 = p.iter().zip(&m).map(|(p, m)| p * (p / m).ln()).sum();
         scale * (w * label + (1.0 - w) * prediction)
@@ -74,9 +70,7 @@ fn normalised_scores(row: &[f64], kind: &str) -> Vec<f64> {
     };
     let average = size.iter().sum::<f64>() / size.len() as f64;
     let top = if kind == "l1_mean" { row.to_vec() } else { size };
-    top.into_iter()
-        .map(|v| if average == 0.0 { 0.0 } else { v / average })
-        .collect()
+    top.into_iter().map(|v| if average == 0.0 { 0.0 } else { v / average }).collect()
 }
 
 fn ldr_row(row: &[f64], y: usize, lambda: f64, margin: f64, kind: &str) -> f64 {
@@ -123,11 +117,7 @@ fn binary_dice(rows: &Rows, labels: &[usize], alpha: f64, squared: bool, batch: 
 fn overlap(parts: &[(f64, f64)], batch: bool, smooth: f64) -> f64 {
     let loss = |(top, bottom): (f64, f64)| 1.0 - (top + smooth) / (bottom + smooth);
     match batch {
-        true => loss(
-            parts
-                .iter()
-                .fold((0.0, 0.0), |sum, part| (sum.0 + part.0, sum.1 + part.1)),
-        ),
+        true => loss(parts.iter().fold((0.0, 0.0), |sum, part| (sum.0 + part.0, sum.1 + part.1))),
         false => parts.iter().map(|&part| loss(part)).sum::<f64>() / parts.len() as f64,
     }
 }
@@ -179,10 +169,7 @@ fn any_loss(rows: &Rows, labels: &[usize], metric: &str) -> f64 {
         "recall" => recall,
         "specificity" => specificity,
         "jaccard" => ratio(tp, tp + fp + fn_),
-        _ => ratio(
-            tp * tn - fp * fn_,
-            (positives * (tp + fp) * negatives * (tn + fn_)).sqrt(),
-        ),
+        _ => ratio(tp * tn - fp * fn_, (positives * (tp + fp) * negatives * (tn + fn_)).sqrt()),
     }
 }
 
@@ -194,15 +181,11 @@ fn twin(spec: &str, rows: &Rows, at: &Rows, y: &[usize]) -> f64 {
         "cross-entropy" => of_p(rows, y, |p| -p.ln()),
         "focal(gamma=1.5)" => of_p(rows, y, |p| -(1.0 - p).powf(1.5) * p.ln()),
         "brier" => mean(rows, y, |row, y| {
-            softmax(row)
-                .iter()
-                .enumerate()
-                .map(|(k, p)| (f64::from(u8::from(k == y)) - p).powi(2))
-                .sum()
+            softmax(row).iter().enumerate().map(|(k, p)| (f64::from(u8::from(k == y)) - p).powi(2)).sum()
         }),
-        "crammer-singer(margin=0.7)" => mean(rows, y, |row, y| {
-            (0..row.len()).map(|k| hinge(row, y, k, 0.7)).fold(0.0, f64::max)
-        }),
+        "crammer-singer(margin=0.7)" => {
+            mean(rows, y, |row, y| (0..row.len()).map(|k| hinge(row, y, k, 0.7)).fold(0.0, f64::max))
+        }
         "weston-watkins" => mean(rows, y, |row, y| {
             (0..row.len()).map(|k| hinge(row, y, k, 1.0).max(0.0)).sum::<f64>() / row.len() as f64
         }),
@@ -243,9 +226,7 @@ fn twin(spec: &str, rows: &Rows, at: &Rows, y: &[usize]) -> f64 {
         "sigmoid-focal(gamma=1.5)" => of_margin(rows, y, |z| -(1.0 - sigmoid(z)).powf(1.5) * sigmoid(z).ln()),
         "mse" => of_margin(rows, y, |z| (1.0 - sigmoid(z)).powi(2)),
         _ => {
-            let metric = spec
-                .strip_prefix("any-loss(scale=5, beta=2, metric=")
-                .and_then(|rest| rest.strip_suffix(')'));
+            let metric = spec.strip_prefix("any-loss(scale=5, beta=2, metric=").and_then(|rest| rest.strip_suffix(')'));
             any_loss(rows, y, metric.unwrap_or_else(|| panic!("no twin for {spec}")))
         }
     }
@@ -305,11 +286,7 @@ fn ours(spec: &str, rows: &Rows, labels: &[usize]) -> (f64, Vec<f64>) {
     let (n, k) = (rows.len(), rows[0].len());
     let weights: Vec<f64> = (0..k).map(|class| class as f64 + 0.5).collect();
     let spec: ObjectiveSpec = spec.replace("WEIGHTS", &format!("{weights:?}")).parse().unwrap();
-    let objective = spec
-        .build(&TaskContext {
-            class_counts: vec![1; k],
-        })
-        .unwrap();
+    let objective = spec.build(&TaskContext { class_counts: vec![1; k] }).unwrap();
     let float = |data: Vec<f64>, shape: Vec<usize>| (TensorData::new(data, shape), (&device, DType::F64));
     let (data, options) = float(rows.concat(), vec![n, k]);
     let logits = Tensor::<2>::from_data(data, options).require_grad();
@@ -347,15 +324,9 @@ fn agrees(spec: &str, rows: &Rows, labels: &[usize]) -> Result<(), TestCaseError
         let (low, high) = (left.min(right), left.max(right));
         let slack = 1e-4 * (1.0 + left.abs());
         let g = gradient[index];
-        prop_assert!(
-            g >= low - slack && g <= high + slack,
-            "{spec}: gradient {g} outside {low} to {high}"
-        );
+        prop_assert!(g >= low - slack && g <= high + slack, "{spec}: gradient {g} outside {low} to {high}");
         if (left - right).abs() < 1e-3 {
-            prop_assert!(
-                close(g, (at(h) - at(-h)) / (2.0 * h), 1e-5),
-                "{spec}: gradient {g}, twin {left} to {right}"
-            );
+            prop_assert!(close(g, (at(h) - at(-h)) / (2.0 * h), 1e-5), "{spec}: gradient {g}, twin {left} to {right}");
         }
     }
     Ok(())
@@ -365,10 +336,7 @@ fn agrees(spec: &str, rows: &Rows, labels: &[usize]) -> Result<(), TestCaseError
 fn batch(classes: std::ops::RangeInclusive<usize>) -> impl Strategy<Value = (Vec<Vec<f64>>, Vec<usize>)> {
     (1usize..6, classes).prop_flat_map(|(n, k)| {
         let cell = (-24i32..=24).prop_map(|v| f64::from(v) / 4.0);
-        (
-            prop::collection::vec(prop::collection::vec(cell, k), n),
-            prop::collection::vec(0..k, n),
-        )
+        (prop::collection::vec(prop::collection::vec(cell, k), n), prop::collection::vec(0..k, n))
     })
 }
 

@@ -162,10 +162,7 @@ pub fn train(
     let held_out: Vec<usize> = split.validation.iter().chain(&split.test).copied().collect();
     let labels = |rows: &[usize]| rows.iter().map(|&row| problem.labels[row]).collect::<Vec<_>>();
     let preprocessor = Preprocessor::fit(&problem.features, &split.train);
-    let (train_x, train_y) = (
-        preprocessor.transform(&problem.features, &split.train),
-        labels(&split.train),
-    );
+    let (train_x, train_y) = (preprocessor.transform(&problem.features, &split.train), labels(&split.train));
     let (held_x, held_y) = (preprocessor.transform(&problem.features, &held_out), labels(&held_out));
 
     let mut class_counts = vec![0; classes];
@@ -178,40 +175,23 @@ pub fn train(
         .with_depth(config.depth)
         .with_width(config.width)
         .with_dropout(config.dropout);
-    let predictions = |probabilities: Vec<f64>| Predictions {
-        probabilities,
-        classes,
-        labels: held_y.clone(),
-    };
+    let predictions = |probabilities: Vec<f64>| Predictions { probabilities, classes, labels: held_y.clone() };
     let epoch = std::cell::Cell::new(0);
     let score = |probabilities: &[f64]| {
         epoch.set(epoch.get() + 1);
         progress(epoch.get(), config.fit.epochs);
         let value = evaluate(config.metric, &predictions(probabilities.to_vec()), Decision::Argmax)?;
-        Some(if config.metric.higher_is_better() {
-            value
-        } else {
-            -value
-        })
+        Some(if config.metric.higher_is_better() { value } else { -value })
     };
     let mut state = objective.initial_state(train_y.len(), config.seed);
     let fitted = Fit {
-        train: Examples {
-            x: &train_x,
-            y: &train_y,
-        },
+        train: Examples { x: &train_x, y: &train_y },
         config: &config.fit,
         seed: config.seed,
-        validation: Some(Validation {
-            x: &held_x,
-            score: &score,
-        }),
+        validation: Some(Validation { x: &held_x, score: &score }),
         stop: Some(stop),
     }
-    .run(
-        shape.init(&Device::flex().autodiff(), config.seed),
-        objective_step(objective.as_ref(), &mut state),
-    )?;
+    .run(shape.init(&Device::flex().autodiff(), config.seed), objective_step(objective.as_ref(), &mut state))?;
 
     let held_out = predictions(predict(&fitted.model, &held_x));
     let threshold = (classes == 2).then(|| best_threshold(config.metric, &held_out));
@@ -247,21 +227,13 @@ impl SavedModel {
     /// # Errors
     /// When a file cannot be written.
     pub fn save(&self, folder: &Path) -> Result<(), SavedModelError> {
-        let failed = |path: &Path, reason: String| SavedModelError::Write {
-            path: path.to_path_buf(),
-            reason,
-        };
+        let failed = |path: &Path, reason: String| SavedModelError::Write { path: path.to_path_buf(), reason };
         std::fs::create_dir_all(folder).map_err(|error| failed(folder, error.to_string()))?;
         let weights = folder.join(WEIGHTS);
         let mut store = SafetensorsStore::from_file(&weights).overwrite(true);
-        self.model
-            .save_into(&mut store)
-            .map_err(|error| failed(&weights, error.to_string()))?;
+        self.model.save_into(&mut store).map_err(|error| failed(&weights, error.to_string()))?;
         let weights_crc32 = crc32(&std::fs::read(&weights).map_err(|error| failed(&weights, error.to_string()))?);
-        let manifest = Manifest {
-            weights_crc32,
-            ..self.manifest.clone()
-        };
+        let manifest = Manifest { weights_crc32, ..self.manifest.clone() };
         let path = folder.join(MANIFEST);
         let text = serde_json::to_string_pretty(&manifest).map_err(|error| failed(&path, error.to_string()))?;
         std::fs::write(&path, text).map_err(|error| failed(&path, error.to_string()))
@@ -272,10 +244,7 @@ impl SavedModel {
     /// # Errors
     /// When a file is missing, damaged, or of another version.
     pub fn load(folder: &Path) -> Result<Self, SavedModelError> {
-        let damaged = |reason: String| SavedModelError::Damaged {
-            folder: folder.to_path_buf(),
-            reason,
-        };
+        let damaged = |reason: String| SavedModelError::Damaged { folder: folder.to_path_buf(), reason };
         let read = |name: &str| {
             std::fs::read(folder.join(name)).map_err(|error| damaged(format!("{name} cannot be read ({error})")))
         };
@@ -288,35 +257,22 @@ impl SavedModel {
             Some(format) => {
                 let version = value["version"].as_str().unwrap_or("unknown").to_string();
                 let found = u32::try_from(format).unwrap_or(u32::MAX);
-                return Err(SavedModelError::Version {
-                    folder: folder.to_path_buf(),
-                    found,
-                    version,
-                });
+                return Err(SavedModelError::Version { folder: folder.to_path_buf(), found, version });
             }
             None => return Err(damaged(format!("{MANIFEST} names no format"))),
         }
         let manifest: Manifest =
             serde_json::from_value(value).map_err(|error| damaged(format!("{MANIFEST} is incomplete ({error})")))?;
         if manifest.model.inputs != manifest.preprocessor.inputs() || manifest.model.outputs != manifest.classes.len() {
-            return Err(damaged(format!(
-                "the model in {MANIFEST} does not fit its columns and classes"
-            )));
+            return Err(damaged(format!("the model in {MANIFEST} does not fit its columns and classes")));
         }
         if crc32(&read(WEIGHTS)?) != manifest.weights_crc32 {
-            return Err(damaged(format!(
-                "{WEIGHTS} is not the file that was saved (its checksum differs)"
-            )));
+            return Err(damaged(format!("{WEIGHTS} is not the file that was saved (its checksum differs)")));
         }
         let mut model = manifest.model.init(&Device::flex(), 0);
         let mut store = SafetensorsStore::from_file(folder.join(WEIGHTS));
-        model
-            .load_from(&mut store)
-            .map_err(|error| damaged(format!("{WEIGHTS} does not fit the model ({error})")))?;
-        Ok(Self {
-            manifest,
-            model: model.valid(),
-        })
+        model.load_from(&mut store).map_err(|error| damaged(format!("{WEIGHTS} does not fit the model ({error})")))?;
+        Ok(Self { manifest, model: model.valid() })
     }
 
     /// Applies the model to a table with the training columns; other columns are ignored.
@@ -372,15 +328,9 @@ impl TablePredictions {
     pub fn to_csv(&self) -> String {
         let mut writer = csv::Writer::from_writer(Vec::new());
         let header = std::iter::once(self.target.clone()).chain(self.classes.iter().map(|c| format!("p({c})")));
-        let rows = self
-            .probabilities
-            .chunks(self.classes.len())
-            .zip(self.decide())
-            .map(|(p, class)| {
-                std::iter::once(self.classes[class].clone())
-                    .chain(p.iter().map(f64::to_string))
-                    .collect::<Vec<_>>()
-            });
+        let rows = self.probabilities.chunks(self.classes.len()).zip(self.decide()).map(|(p, class)| {
+            std::iter::once(self.classes[class].clone()).chain(p.iter().map(f64::to_string)).collect::<Vec<_>>()
+        });
         let records = std::iter::once(header.collect::<Vec<_>>()).chain(rows);
         for record in records {
             writer.write_record(record).expect("writing to memory does not fail");
@@ -393,10 +343,6 @@ impl Manifest {
     /// How to read a CSV file for this model: a column it knows as text stays text, and missing
     /// values are written as they were in training.
     pub fn csv_options(&self) -> CsvOptions {
-        CsvOptions {
-            categorical: self.preprocessor.text_columns(),
-            missing: self.missing.clone(),
-            delimiter: None,
-        }
+        CsvOptions { categorical: self.preprocessor.text_columns(), missing: self.missing.clone(), delimiter: None }
     }
 }

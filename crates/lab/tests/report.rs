@@ -15,11 +15,7 @@ use markup::elements;
 fn page(comparison: &Comparison) -> String {
     let html = comparison_html(comparison);
     let elements = elements(&html);
-    assert!(
-        !elements
-            .iter()
-            .any(|name| name == "script" || name == "link" || name == "img")
-    );
+    assert!(!elements.iter().any(|name| name == "script" || name == "link" || name == "img"));
     for odd in ["NaN", "inf ", "#F100", "#F101", "\u{e000}"] {
         assert!(!html.contains(odd), "{odd} is in the page");
     }
@@ -28,10 +24,7 @@ fn page(comparison: &Comparison) -> String {
 
 fn multiclass() -> Comparison {
     let mut comparison = demo::binary(5);
-    let class = |name: &str| ClassCount {
-        name: name.into(),
-        rows: 50,
-    };
+    let class = |name: &str| ClassCount { name: name.into(), rows: 50 };
     comparison.data.classes = vec![class("setosa"), class("versicolor"), class("virginica")];
     comparison.data.positive = None;
     comparison.settings.control = None;
@@ -48,16 +41,9 @@ fn multiclass() -> Comparison {
 #[test]
 fn page_has_every_part() {
     let html = page(&demo::binary(12));
-    for part in [
-        "Ranking",
-        "All objectives",
-        "Learning",
-        "Every threshold",
-        "Calibration",
-        "Cost",
-        "Every metric",
-        "Data",
-    ] {
+    for part in
+        ["Ranking", "All objectives", "Learning", "Every threshold", "Calibration", "Cost", "Every metric", "Data"]
+    {
         assert!(html.contains(part), "{part}");
     }
     for name in demo::NAMES {
@@ -76,40 +62,25 @@ fn answer_names_the_best_and_both_tests() {
         text.starts_with("soft-f1 has the best mean f1, 0.634 (95% interval 0.620 to 0.648) over 10 splits."),
         "{text}"
     );
-    assert!(
-        text.contains("0.077 above the baseline cross-entropy, a difference that holds up"),
-        "{text}"
-    );
-    assert!(
-        text.contains("dice and focal(gamma=2) are reliably better than the baseline too."),
-        "{text}"
-    );
+    assert!(text.contains("0.077 above the baseline cross-entropy, a difference that holds up"), "{text}");
+    assert!(text.contains("dice and focal(gamma=2) are reliably better than the baseline too."), "{text}");
     assert!(
         text.contains("0.011 above the control (cross-entropy, tuned threshold), a difference that chance can explain"),
         "{text}"
     );
-    assert!(
-        text.contains("No objective is reliably better than the control."),
-        "{text}"
-    );
+    assert!(text.contains("No objective is reliably better than the control."), "{text}");
 }
 
 #[test]
 fn answer_does_not_call_chance_a_gain() {
     let mut comparison = demo::binary(8);
     for row in &mut comparison.results {
-        for paired in [&mut row.against_baseline, &mut row.against_control]
-            .into_iter()
-            .flatten()
-        {
+        for paired in [&mut row.against_baseline, &mut row.against_control].into_iter().flatten() {
             paired.p_holm = 0.05;
         }
     }
     let text = answer(&comparison);
-    assert!(
-        text.contains("No objective is reliably better than the baseline."),
-        "{text}"
-    );
+    assert!(text.contains("No objective is reliably better than the baseline."), "{text}");
     assert!(!text.contains("holds up"), "{text}");
     assert!(page(&comparison).contains("not shown"));
 }
@@ -157,20 +128,13 @@ fn missing_numbers_and_curves_do_not_break_it() {
             (summary.mean, summary.low, summary.high) = (f64::NAN, f64::INFINITY, f64::NEG_INFINITY);
             summary.values = vec![f64::NAN; index];
         }
-        for paired in [&mut row.against_baseline, &mut row.against_control]
-            .into_iter()
-            .flatten()
-        {
+        for paired in [&mut row.against_baseline, &mut row.against_control].into_iter().flatten() {
             (paired.difference, paired.p_holm) = (f64::NAN, f64::NAN);
         }
         row.seconds_per_fit = f64::NAN;
         row.mean_rank = f64::NAN;
         row.curves = Curves {
-            learning: vec![EpochPoint {
-                epoch: 1,
-                train_loss: f64::NAN,
-                validation: f64::INFINITY,
-            }],
+            learning: vec![EpochPoint { epoch: 1, train_loss: f64::NAN, validation: f64::INFINITY }],
             ..Curves::default()
         };
     }
@@ -202,10 +166,7 @@ fn a_single_objective_has_nothing_to_beat() {
     comparison.results[0].against_baseline = None;
     page(&comparison);
     let text = answer(&comparison);
-    assert_eq!(
-        text,
-        "soft-f1 reaches a mean f1 of 0.634 (95% interval 0.620 to 0.648) over 10 splits."
-    );
+    assert_eq!(text, "soft-f1 reaches a mean f1 of 0.634 (95% interval 0.620 to 0.648) over 10 splits.");
 }
 
 #[test]
@@ -224,10 +185,7 @@ fn interruption_and_failures_are_said_first() {
     comparison.settings.splits = 25;
     comparison.failures = vec![demo::failure("dice", 2), demo::failure("dice", 3)];
     let text = answer(&comparison);
-    assert!(
-        text.contains("stopped early, with results from 10 of 25 splits: treat this as preliminary."),
-        "{text}"
-    );
+    assert!(text.contains("stopped early, with results from 10 of 25 splits: treat this as preliminary."), "{text}");
     assert!(text.contains("2 fits gave no result (dice)."), "{text}");
     let html = comparison_html(&comparison);
     assert!(html.contains("Fits that gave no result") && html.contains("10 of 25"));
@@ -242,10 +200,7 @@ fn csv_has_a_line_a_split_and_skips_failed_ones() {
         summary.values[0] = f64::NAN;
     }
     let text = results_csv(&comparison).expect("CSV");
-    let f1: Vec<&str> = text
-        .lines()
-        .filter(|line| line.contains(",one_half,") && line.contains(",f1,"))
-        .collect();
+    let f1: Vec<&str> = text.lines().filter(|line| line.contains(",one_half,") && line.contains(",f1,")).collect();
     assert_eq!(f1.len(), 9);
     assert_eq!(f1[0], "soft-f1,soft-f1,one_half,1,f1,");
     assert!(f1[1].starts_with("soft-f1,soft-f1,one_half,3,f1,0."), "{}", f1[1]);
@@ -262,16 +217,8 @@ fn files_are_written_and_replaced() {
     let json = std::fs::read_to_string(&written.json).expect("JSON");
     let back: Comparison = serde_json::from_str(&json).expect("readable");
     assert_eq!(back.results.len(), 3);
-    assert_eq!(
-        std::fs::read_dir(&dir).expect("the folder").count(),
-        3,
-        "no temporary file stays"
-    );
-    assert!(
-        std::fs::read_to_string(&written.html)
-            .expect("HTML")
-            .ends_with("</html>")
-    );
+    assert_eq!(std::fs::read_dir(&dir).expect("the folder").count(), 3, "no temporary file stays");
+    assert!(std::fs::read_to_string(&written.html).expect("HTML").ends_with("</html>"));
 }
 
 #[test]
@@ -279,22 +226,12 @@ fn one_file_that_fails_does_not_stop_the_others() {
     let folder = tempfile::tempdir().expect("a folder");
     std::fs::create_dir(folder.path().join("report.html")).expect("in the way");
     let error = write_comparison(folder.path(), &demo::binary(2)).expect_err("the page cannot be written");
-    assert!(
-        matches!(&error, ReportError::Write { path, .. } if path.ends_with("report.html")),
-        "{error}"
-    );
-    assert!(
-        error.to_string().contains("report.html") && error.to_string().contains(';'),
-        "{error}"
-    );
+    assert!(matches!(&error, ReportError::Write { path, .. } if path.ends_with("report.html")), "{error}");
+    assert!(error.to_string().contains("report.html") && error.to_string().contains(';'), "{error}");
     for file in ["comparison.json", "results.csv"] {
         assert!(folder.path().join(file).is_file(), "{file}");
     }
-    assert_eq!(
-        std::fs::read_dir(folder.path()).expect("the folder").count(),
-        3,
-        "no temporary file stays"
-    );
+    assert_eq!(std::fs::read_dir(folder.path()).expect("the folder").count(), 3, "no temporary file stays");
 }
 
 #[test]
@@ -316,9 +253,6 @@ fn an_unwritable_folder_names_every_file() {
         return;
     }
     let error = write_comparison(std::path::Path::new("/proc/self"), &demo::binary(1)).expect_err("read-only");
-    assert!(
-        matches!(&error, ReportError::Several(errors) if errors.len() == 3),
-        "{error}"
-    );
+    assert!(matches!(&error, ReportError::Several(errors) if errors.len() == 3), "{error}");
     assert!(error.to_string().contains("results.csv"), "{error}");
 }

@@ -14,19 +14,9 @@ use contrarian_lab::stats::Sides;
 use serde::{Deserialize, Serialize};
 
 const fn gain(id: &'static str, statement: &'static str, smallest: f64, reported: &'static str) -> Claim {
-    let test = Test::Gain {
-        smallest,
-        alpha: 0.05,
-        sides: Sides::Two,
-    };
+    let test = Test::Gain { smallest, alpha: 0.05, sides: Sides::Two };
     let differs = "generated data with 8% positives instead of the paper's 102 tables; a paired t-test over seeds";
-    Claim {
-        id,
-        statement,
-        reported,
-        differs,
-        test,
-    }
+    Claim { id, statement, reported, differs, test }
 }
 
 const REPORTED: &str =
@@ -34,54 +24,19 @@ const REPORTED: &str =
 const ACCURACY: &str = "\"Huge Titanic\", single layer: accuracy .806 (BCE) and .814 (AnyLoss)";
 
 const CLAIMS: &[Claim] = &[
-    gain(
-        "f1-linear",
-        "single layer: F1 of AnyLoss-F1 exceeds that of BCE by more than .03",
-        0.03,
-        REPORTED,
-    ),
-    gain(
-        "f1-mlp",
-        "MLP 12-8-1: F1 of AnyLoss-F1 exceeds that of BCE by more than .03",
-        0.03,
-        REPORTED,
-    ),
+    gain("f1-linear", "single layer: F1 of AnyLoss-F1 exceeds that of BCE by more than .03", 0.03, REPORTED),
+    gain("f1-mlp", "MLP 12-8-1: F1 of AnyLoss-F1 exceeds that of BCE by more than .03", 0.03, REPORTED),
     gain(
         "balanced-linear",
         "single layer: balanced accuracy of AnyLoss-BA exceeds BCE's by more than .05",
         0.05,
         REPORTED,
     ),
-    gain(
-        "balanced-mlp",
-        "MLP 12-8-1: balanced accuracy of AnyLoss-BA exceeds BCE's by more than .05",
-        0.05,
-        REPORTED,
-    ),
-    gain(
-        "g-mean-linear",
-        "single layer: G-mean of AnyLoss-GM exceeds BCE's by more than .05",
-        0.05,
-        REPORTED,
-    ),
-    gain(
-        "g-mean-mlp",
-        "MLP 12-8-1: G-mean of AnyLoss-GM exceeds BCE's by more than .05",
-        0.05,
-        REPORTED,
-    ),
-    gain(
-        "accuracy-linear",
-        "single layer: accuracy of AnyLoss-accuracy exceeds BCE's",
-        0.0,
-        ACCURACY,
-    ),
-    gain(
-        "accuracy-mlp",
-        "MLP 12-8-1: accuracy of AnyLoss-accuracy exceeds BCE's",
-        0.0,
-        ACCURACY,
-    ),
+    gain("balanced-mlp", "MLP 12-8-1: balanced accuracy of AnyLoss-BA exceeds BCE's by more than .05", 0.05, REPORTED),
+    gain("g-mean-linear", "single layer: G-mean of AnyLoss-GM exceeds BCE's by more than .05", 0.05, REPORTED),
+    gain("g-mean-mlp", "MLP 12-8-1: G-mean of AnyLoss-GM exceeds BCE's by more than .05", 0.05, REPORTED),
+    gain("accuracy-linear", "single layer: accuracy of AnyLoss-accuracy exceeds BCE's", 0.0, ACCURACY),
+    gain("accuracy-mlp", "MLP 12-8-1: accuracy of AnyLoss-accuracy exceeds BCE's", 0.0, ACCURACY),
 ];
 
 pub const STUDY: Study = Study {
@@ -123,15 +78,9 @@ impl Settings {
             all_metrics: true,
         };
         match preset {
-            Preset::Smoke => Self {
-                seeds: 1,
-                train_rows: 400,
-                test_rows: 1000,
-                epochs: 5,
-                mlp: false,
-                all_metrics: false,
-                ..base
-            },
+            Preset::Smoke => {
+                Self { seeds: 1, train_rows: 400, test_rows: 1000, epochs: 5, mlp: false, all_metrics: false, ..base }
+            }
             Preset::Default => base,
             Preset::Full => Self { seeds: 20, ..base },
         }
@@ -155,11 +104,8 @@ const INPUTS: usize = 12;
 
 fn run(table: &toml::Table, context: &Context) -> Result<Findings, StudyError> {
     let s: Settings = settings(STUDY.id, table)?;
-    let models: &[(&str, bool)] = if s.mlp {
-        &[("single layer", false), ("MLP-8", true)]
-    } else {
-        &[("single layer", false)]
-    };
+    let models: &[(&str, bool)] =
+        if s.mlp { &[("single layer", false), ("MLP-8", true)] } else { &[("single layer", false)] };
     let mut arms = Vec::new();
     for &(model, hidden) in models {
         let mut arm =
@@ -172,10 +118,7 @@ fn run(table: &toml::Table, context: &Context) -> Result<Findings, StudyError> {
             arm(name, format!("any-loss(metric={metric})"));
         }
         for scale in SCALES.iter().filter(|_| s.all_metrics) {
-            arm(
-                &format!("any-F1 at scale {scale}"),
-                format!("any-loss(metric=f_beta, scale={scale})"),
-            );
+            arm(&format!("any-F1 at scale {scale}"), format!("any-loss(metric=f_beta, scale={scale})"));
         }
     }
     let measured = Measurements::collect(context, &arms, s.seeds, |arm, seed| measure(&s, arm, seed))?;
@@ -183,20 +126,10 @@ fn run(table: &toml::Table, context: &Context) -> Result<Findings, StudyError> {
     for claim in CLAIMS {
         findings.claims.push(judge(claim, &evidence(claim.id, &measured)));
     }
-    let columns = [
-        "accuracy",
-        "F1",
-        "balanced",
-        "G-mean",
-        "F1, tuned",
-        "balanced, tuned",
-        "seconds",
-        "first gradient",
-    ];
-    findings.tables.push(measured.table(
-        "Test metrics at one half, and at a threshold chosen on validation (mean ± s.d.)",
-        &columns,
-    ));
+    let columns = ["accuracy", "F1", "balanced", "G-mean", "F1, tuned", "balanced, tuned", "seconds", "first gradient"];
+    findings.tables.push(
+        measured.table("Test metrics at one half, and at a threshold chosen on validation (mean ± s.d.)", &columns),
+    );
     findings.measurements = measured.lines("metrics");
     let arm = models.last().map_or("single layer", |model| model.0);
     let tuned = mean(&measured.values(&format!("{arm}, BCE"), "F1, tuned"));
@@ -233,16 +166,11 @@ fn measure(s: &Settings, arm: &Arm, seed: u64) -> Result<Measured, String> {
     let data = rare_positives(2 * s.train_rows + s.test_rows, INPUTS, 0.08, 4, 0.9, seed);
     let [train, validation, test] = data.parts([s.train_rows, s.train_rows, s.test_rows]);
     let model = match arm.hidden {
-        true => MlpConfig::new(INPUTS, 1)
-            .with_depth(1)
-            .with_width(8)
-            .with_activation(Activation::Sigmoid),
+        true => MlpConfig::new(INPUTS, 1).with_depth(1).with_width(8).with_activation(Activation::Sigmoid),
         false => MlpConfig::new(INPUTS, 1).with_depth(0),
     };
-    let config = FitConfig::new()
-        .with_learning_rate(s.learning_rate)
-        .with_batch_size(s.batch_size)
-        .with_epochs(s.epochs);
+    let config =
+        FitConfig::new().with_learning_rate(s.learning_rate).with_batch_size(s.batch_size).with_epochs(s.epochs);
     let started = std::time::Instant::now();
     let (fitted, _) = fit_objective(&train, &arm.objective, &model, &config, seed)?;
     let seconds = started.elapsed().as_secs_f64();
@@ -257,10 +185,8 @@ fn measure(s: &Settings, arm: &Arm, seed: u64) -> Result<Measured, String> {
         ("balanced, tuned", tuned(Metric::BalancedAccuracy)),
         ("seconds", seconds),
     ]);
-    if let Some(scale) = arm
-        .objective
-        .split_once("scale=")
-        .and_then(|(_, rest)| rest.trim_end_matches(')').parse().ok())
+    if let Some(scale) =
+        arm.objective.split_once("scale=").and_then(|(_, rest)| rest.trim_end_matches(')').parse().ok())
     {
         measured.insert("first gradient", first_gradient(&model, &train, scale, seed));
     }
@@ -276,10 +202,7 @@ fn first_gradient(model: &MlpConfig, train: &contrarian_lab::data::Dataset, scal
     let scores = logits.slice([0..rows, 1..2]).reshape([rows]).autodiff().require_grad();
     let labels: Vec<i64> = train.y.iter().map(|&y| y as i64).collect();
     let labels = Tensor::<1, Int>::from_data(TensorData::new(labels, [rows]), &device);
-    let loss = AnyLossConfig::new()
-        .with_scale(scale)
-        .init()
-        .forward(scores.clone(), labels);
+    let loss = AnyLossConfig::new().with_scale(scale).init().forward(scores.clone(), labels);
     let gradient = scores.grad(&loss.backward()).expect("the loss depends on the scores");
     f64::from(gradient.abs().mean().into_scalar::<f32>())
 }

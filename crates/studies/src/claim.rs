@@ -57,11 +57,7 @@ impl Evidence {
     /// # Panics
     /// When the arms have different numbers of seeds.
     pub fn paired(treatment: &[f64], control: &[f64]) -> Self {
-        assert_eq!(
-            treatment.len(),
-            control.len(),
-            "paired evidence needs the same seeds in both arms"
-        );
+        assert_eq!(treatment.len(), control.len(), "paired evidence needs the same seeds in both arms");
         Self::Differences(treatment.iter().zip(control).map(|(t, c)| t - c).collect())
     }
 }
@@ -99,26 +95,13 @@ pub fn judge(claim: &Claim, evidence: &Evidence) -> Judged {
         (Test::Gain { smallest, alpha, sides }, Evidence::Differences(differences)) => {
             gain(differences, smallest, alpha, sides)
         }
-        (
-            Test::Always,
-            &Evidence::Cases {
-                checked,
-                violations,
-                slack,
-            },
-        ) => {
+        (Test::Always, &Evidence::Cases { checked, violations, slack }) => {
             let verdict = match (checked, violations) {
                 (0, _) => Verdict::Inconclusive,
                 (_, 0) => Verdict::Supported,
                 _ => Verdict::NotSupported,
             };
-            (
-                Some(slack),
-                None,
-                None,
-                verdict,
-                format!("{violations} violations in {checked} cases"),
-            )
+            (Some(slack), None, None, verdict, format!("{violations} violations in {checked} cases"))
         }
         (_, Evidence::Untested(reason)) => (None, None, None, Verdict::Inconclusive, reason.clone()),
         (test, evidence) => unreachable!("{evidence:?} cannot answer {test:?}"),
@@ -145,35 +128,17 @@ fn gain(differences: &[f64], smallest: f64, alpha: f64, sides: Sides) -> Answer 
         return (mean, None, None, Verdict::Inconclusive, reason);
     };
     let (verdict, reason) = if test.mean > smallest && test.p < alpha {
-        (
-            Verdict::Supported,
-            format!("the mean exceeds {smallest} and p < {alpha}"),
-        )
+        (Verdict::Supported, format!("the mean exceeds {smallest} and p < {alpha}"))
     } else if test.mean <= 0.0 {
         (Verdict::NotSupported, "the mean difference is not positive".to_string())
     } else if test.high <= smallest {
-        (
-            Verdict::NotSupported,
-            format!("the whole interval lies at or below {smallest}"),
-        )
+        (Verdict::NotSupported, format!("the whole interval lies at or below {smallest}"))
     } else if test.mean > smallest {
-        (
-            Verdict::Inconclusive,
-            format!("the mean exceeds {smallest}, but p is not below {alpha}"),
-        )
+        (Verdict::Inconclusive, format!("the mean exceeds {smallest}, but p is not below {alpha}"))
     } else {
-        (
-            Verdict::Inconclusive,
-            format!("the mean does not exceed {smallest}, but the interval reaches above it"),
-        )
+        (Verdict::Inconclusive, format!("the mean does not exceed {smallest}, but the interval reaches above it"))
     };
-    (
-        Some(test.mean),
-        Some((test.low, test.high)),
-        Some(test.p),
-        verdict,
-        reason,
-    )
+    (Some(test.mean), Some((test.low, test.high)), Some(test.p), verdict, reason)
 }
 
 #[cfg(test)]
@@ -181,61 +146,29 @@ mod tests {
     use super::*;
 
     fn verdict(test: Test, evidence: &Evidence) -> Verdict {
-        let claim = Claim {
-            id: "x",
-            statement: "",
-            reported: "",
-            differs: "",
-            test,
-        };
+        let claim = Claim { id: "x", statement: "", reported: "", differs: "", test };
         judge(&claim, evidence).verdict
     }
 
-    const GAIN: Test = Test::Gain {
-        smallest: 0.02,
-        alpha: 0.05,
-        sides: Sides::Two,
-    };
+    const GAIN: Test = Test::Gain { smallest: 0.02, alpha: 0.05, sides: Sides::Two };
 
     #[test]
     fn a_gain_must_be_large_and_beyond_chance() {
         let differences = |values: &[f64]| Evidence::Differences(values.to_vec());
-        assert_eq!(
-            verdict(GAIN, &differences(&[0.05, 0.06, 0.055, 0.05])),
-            Verdict::Supported
-        );
-        assert_eq!(
-            verdict(GAIN, &differences(&[0.01, 0.011, 0.009, 0.01])),
-            Verdict::NotSupported,
-            "too small"
-        );
-        assert_eq!(
-            verdict(GAIN, &differences(&[-0.05, 0.01, -0.02, 0.0])),
-            Verdict::NotSupported,
-            "wrong direction"
-        );
-        assert_eq!(
-            verdict(GAIN, &differences(&[0.3, -0.2, 0.1, 0.05])),
-            Verdict::Inconclusive,
-            "noisy"
-        );
+        assert_eq!(verdict(GAIN, &differences(&[0.05, 0.06, 0.055, 0.05])), Verdict::Supported);
+        assert_eq!(verdict(GAIN, &differences(&[0.01, 0.011, 0.009, 0.01])), Verdict::NotSupported, "too small");
+        assert_eq!(verdict(GAIN, &differences(&[-0.05, 0.01, -0.02, 0.0])), Verdict::NotSupported, "wrong direction");
+        assert_eq!(verdict(GAIN, &differences(&[0.3, -0.2, 0.1, 0.05])), Verdict::Inconclusive, "noisy");
         assert_eq!(verdict(GAIN, &differences(&[0.3])), Verdict::Inconclusive, "one seed");
         assert_eq!(verdict(GAIN, &differences(&[])), Verdict::Inconclusive, "no seed");
     }
 
     #[test]
     fn a_law_falls_with_one_violation() {
-        let cases = |checked, violations| Evidence::Cases {
-            checked,
-            violations,
-            slack: 0.1,
-        };
+        let cases = |checked, violations| Evidence::Cases { checked, violations, slack: 0.1 };
         assert_eq!(verdict(Test::Always, &cases(1000, 0)), Verdict::Supported);
         assert_eq!(verdict(Test::Always, &cases(1000, 1)), Verdict::NotSupported);
         assert_eq!(verdict(Test::Always, &cases(0, 0)), Verdict::Inconclusive);
-        assert_eq!(
-            verdict(GAIN, &Evidence::Untested("no data".into())),
-            Verdict::Inconclusive
-        );
+        assert_eq!(verdict(GAIN, &Evidence::Untested("no data".into())), Verdict::Inconclusive);
     }
 }

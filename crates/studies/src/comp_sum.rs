@@ -35,55 +35,35 @@ const CLAIMS: &[Claim] = &[
         statement: "50 classes: accuracy of tau 1 exceeds that of tau 2 by more than .2 (p < .01)",
         reported: "cross-entropy is best or near best of the family; mean absolute error collapses with 100 classes",
         differs: "Gaussian classes instead of CIFAR-100",
-        test: Test::Gain {
-            smallest: 0.2,
-            alpha: 0.01,
-            sides: Sides::Two,
-        },
+        test: Test::Gain { smallest: 0.2, alpha: 0.01, sides: Sides::Two },
     },
     Claim {
         id: "not-sum-exponential",
         statement: "50 classes: accuracy of tau 1 exceeds that of tau 0",
         reported: "cross-entropy is best or near best of the family",
         differs: "Gaussian classes instead of CIFAR-100; gradients clipped at 10",
-        test: Test::Gain {
-            smallest: 0.0,
-            alpha: 0.05,
-            sides: Sides::Two,
-        },
+        test: Test::Gain { smallest: 0.0, alpha: 0.05, sides: Sides::Two },
     },
     Claim {
         id: "robust-over-trades",
         statement: "robust accuracy of the smooth adversarial loss exceeds that of TRADES, each at its selected parameter",
         reported: ROBUST,
         differs: SMALL,
-        test: Test::Gain {
-            smallest: 0.0,
-            alpha: 0.05,
-            sides: Sides::Two,
-        },
+        test: Test::Gain { smallest: 0.0, alpha: 0.05, sides: Sides::Two },
     },
     Claim {
         id: "clean-over-trades",
         statement: "clean accuracy of the smooth adversarial loss exceeds that of TRADES, each at its selected parameter",
         reported: ROBUST,
         differs: SMALL,
-        test: Test::Gain {
-            smallest: 0.0,
-            alpha: 0.05,
-            sides: Sides::Two,
-        },
+        test: Test::Gain { smallest: 0.0, alpha: 0.05, sides: Sides::Two },
     },
     Claim {
         id: "robust-over-standard",
         statement: "robust accuracy of the smooth adversarial loss exceeds that of standard training by more than .03",
         reported: "robustness well above standard training",
         differs: SMALL,
-        test: Test::Gain {
-            smallest: 0.03,
-            alpha: 0.05,
-            sides: Sides::Two,
-        },
+        test: Test::Gain { smallest: 0.03, alpha: 0.05, sides: Sides::Two },
     },
 ];
 
@@ -126,16 +106,9 @@ impl Settings {
             robust_epochs: 15,
         };
         match preset {
-            Preset::Smoke => Self {
-                seeds: 1,
-                tables: 50,
-                classes: 10,
-                rows: 500,
-                epochs: 2,
-                all_taus: false,
-                robust: false,
-                ..base
-            },
+            Preset::Smoke => {
+                Self { seeds: 1, tables: 50, classes: 10, rows: 500, epochs: 2, all_taus: false, robust: false, ..base }
+            }
             Preset::Default => base,
             Preset::Full => Self { seeds: 20, ..base },
         }
@@ -173,11 +146,7 @@ fn bounds(tables: usize) -> Evidence {
             }
         }
     }
-    Evidence::Cases {
-        checked,
-        violations,
-        slack,
-    }
+    Evidence::Cases { checked, violations, slack }
 }
 
 /// Zero-one regret and surrogate regret of a random score table, averaged over the points.
@@ -209,11 +178,7 @@ fn risk(tau: f64, p: &[f64], s: &[f64]) -> f64 {
         true => -s.ln(),
         false => ((tau - 1.0) * s.ln()).exp_m1() / (1.0 - tau),
     };
-    p.iter()
-        .zip(s)
-        .filter(|(p, _)| **p > 0.0)
-        .map(|(&p, &s)| p * loss(s))
-        .sum()
+    p.iter().zip(s).filter(|(p, _)| **p > 0.0).map(|(&p, &s)| p * loss(s)).sum()
 }
 
 /// The least expected loss of all scores: by Lagrange `s_y` is proportional to `p_y^(1/(2 - tau))` below tau 2; from 2 on
@@ -224,14 +189,7 @@ fn best_risk(tau: f64, p: &[f64]) -> f64 {
     }
     let weights: Vec<f64> = p.iter().map(|p| p.powf(1.0 / (2.0 - tau))).collect();
     let total: f64 = weights.iter().sum();
-    risk(
-        tau,
-        p,
-        &weights
-            .iter()
-            .map(|w| (w / total).max(f64::MIN_POSITIVE))
-            .collect::<Vec<_>>(),
-    )
+    risk(tau, p, &weights.iter().map(|w| (w / total).max(f64::MIN_POSITIVE)).collect::<Vec<_>>())
 }
 
 fn transforms() -> Chart {
@@ -253,46 +211,32 @@ fn transforms() -> Chart {
 // Part 2: clean accuracy.
 
 fn clean_part(s: &Settings, context: &Context, findings: &mut Findings) -> Result<(), StudyError> {
-    let taus: &[f64] = if s.all_taus {
-        &[0.0, 0.5, 1.0, 1.5, 2.0]
-    } else {
-        &[1.0, 2.0]
-    };
+    let taus: &[f64] = if s.all_taus { &[0.0, 0.5, 1.0, 1.5, 2.0] } else { &[1.0, 2.0] };
     let arms: Vec<(String, f64)> = taus.iter().map(|&tau| (format!("tau {tau}"), tau)).collect();
     let measured = Measurements::collect(context, &arms, s.seeds, |&tau, seed| {
         let data = gaussian_classes(2 * s.rows, s.classes, 20, 1.0, 0.8, seed);
         let [train, test] = data.parts([s.rows, s.rows]);
         let model = MlpConfig::new(20, s.classes).with_depth(1).with_width(128);
-        let config = sgd(s.epochs)
-            .with_weight_decay(1e-4)
-            .with_schedule(Schedule::Cosine)
-            .with_clip_norm(Some(10.0));
+        let config = sgd(s.epochs).with_weight_decay(1e-4).with_schedule(Schedule::Cosine).with_clip_norm(Some(10.0));
         let (fitted, _) = fit_objective(&train, &format!("comp-sum(tau={tau})"), &model, &config, seed)?;
         Ok(Measured::from([("accuracy", accuracy(&fitted, &test))]))
     })?;
     let against = |other: &str| match measured.arms().any(|arm| arm == other) {
-        true => Evidence::paired(
-            &measured.values("tau 1", "accuracy"),
-            &measured.values(other, "accuracy"),
-        ),
+        true => Evidence::paired(&measured.values("tau 1", "accuracy"), &measured.values(other, "accuracy")),
         false => Evidence::Untested(format!("this preset does not train {other}")),
     };
     findings.claims.push(judge(&CLAIMS[1], &against("tau 2")));
     findings.claims.push(judge(&CLAIMS[2], &against("tau 0")));
-    findings.tables.push(measured.table(
-        &format!("Clean accuracy, {} classes (mean ± s.d.)", s.classes),
-        &["accuracy"],
-    ));
+    findings
+        .tables
+        .push(measured.table(&format!("Clean accuracy, {} classes (mean ± s.d.)", s.classes), &["accuracy"]));
     findings.measurements.extend(measured.lines("clean"));
     Ok(())
 }
 
 fn sgd(epochs: usize) -> FitConfig {
     FitConfig::new()
-        .with_optimizer(OptimizerKind::Sgd {
-            momentum: 0.9,
-            nesterov: true,
-        })
+        .with_optimizer(OptimizerKind::Sgd { momentum: 0.9, nesterov: true })
         .with_learning_rate(0.05)
         .with_batch_size(128)
         .with_epochs(epochs)
@@ -325,23 +269,14 @@ const EPSILON: f64 = 0.25;
 fn robust_part(s: &Settings, context: &Context, findings: &mut Findings) -> Result<(), StudyError> {
     if !s.robust {
         let skipped = || Evidence::Untested("this preset leaves out the adversarial part".into());
-        findings
-            .claims
-            .extend(CLAIMS[3..].iter().map(|claim| judge(claim, &skipped())));
+        findings.claims.extend(CLAIMS[3..].iter().map(|claim| judge(claim, &skipped())));
         return Ok(());
     }
-    let arms: Vec<(String, Method)> = METHODS
-        .iter()
-        .map(|&(name, method)| (name.to_string(), method))
-        .collect();
-    let measured = Measurements::collect(context, &arms, s.seeds, |&method, seed| {
-        robust_fit(s.robust_epochs, method, seed)
-    })?;
+    let arms: Vec<(String, Method)> = METHODS.iter().map(|&(name, method)| (name.to_string(), method)).collect();
+    let measured =
+        Measurements::collect(context, &arms, s.seeds, |&method, seed| robust_fit(s.robust_epochs, method, seed))?;
     let selected = |prefix: &str| {
-        let family = METHODS
-            .iter()
-            .map(|(name, _)| *name)
-            .filter(|name| name.starts_with(prefix));
+        let family = METHODS.iter().map(|(name, _)| *name).filter(|name| name.starts_with(prefix));
         best_by(family, |name| mean(&measured.values(name, "selection"))).expect("every family has a member")
     };
     let (smooth, trades) = (selected("smooth"), selected("TRADES"));
@@ -352,9 +287,7 @@ fn robust_part(s: &Settings, context: &Context, findings: &mut Findings) -> Resu
     findings.claims.push(judge(&CLAIMS[4], &gain("clean", trades)));
     findings.claims.push(judge(&CLAIMS[5], &gain("robust", "standard")));
     let title = "Clean accuracy, and accuracy under PGD-20 (mean ± s.d.)";
-    findings
-        .tables
-        .push(measured.table(title, &["clean", "robust", "selection"]));
+    findings.tables.push(measured.table(title, &["clean", "robust", "selection"]));
     findings.measurements.extend(measured.lines("robust"));
     findings.notes.push(format!(
         "Selected on validation by the mean of clean and robust accuracy: `{smooth}` and `{trades}`. Where the smooth loss does \
@@ -375,11 +308,7 @@ fn robust_fit(epochs: usize, method: Method, seed: u64) -> Result<Measured, Stri
     })?;
     let (clean, robust) = (accuracy(&fitted, &test), robust_accuracy(&fitted, &test, seed));
     let selection = 0.5 * (accuracy(&fitted, &validation) + robust_accuracy(&fitted, &validation, seed));
-    Ok(Measured::from([
-        ("clean", clean),
-        ("robust", robust),
-        ("selection", selection),
-    ]))
+    Ok(Measured::from([("clean", clean), ("robust", robust), ("selection", selection)]))
 }
 
 fn adversarial_step(

@@ -14,11 +14,7 @@ use contrarian_lab::model::MlpConfig;
 use contrarian_lab::stats::Sides;
 use serde::{Deserialize, Serialize};
 
-const TEST: Test = Test::Gain {
-    smallest: 0.02,
-    alpha: 0.05,
-    sides: Sides::Two,
-};
+const TEST: Test = Test::Gain { smallest: 0.02, alpha: 0.05, sides: Sides::Two };
 const DIFFERS: &str =
     "generated rows with 5% positives instead of tagged text, an MLP instead of BERT; F1 of the positive class";
 
@@ -76,14 +72,7 @@ impl Settings {
             all_arms: true,
         };
         match preset {
-            Preset::Smoke => Self {
-                seeds: 1,
-                train_rows: 1000,
-                test_rows: 2000,
-                epochs: 3,
-                all_arms: false,
-                ..base
-            },
+            Preset::Smoke => Self { seeds: 1, train_rows: 1000, test_rows: 2000, epochs: 3, all_arms: false, ..base },
             Preset::Default => base,
             Preset::Full => Self { seeds: 20, ..base },
         }
@@ -96,10 +85,7 @@ const ARMS: [(&str, &str); 7] = [
     ("focal", "focal"),
     ("weighted cross-entropy", "cross-entropy(class_weights=balanced)"),
     ("plain dice (alpha 0)", "dice(alpha=0)"),
-    (
-        "dice, example level, alpha 1",
-        "dice(level=example, alpha=1, squared=false)",
-    ),
+    ("dice, example level, alpha 1", "dice(level=example, alpha=1, squared=false)"),
     ("Tversky", "tversky"),
 ];
 const INPUTS: usize = 20;
@@ -107,26 +93,20 @@ const INPUTS: usize = 20;
 fn run(table: &toml::Table, context: &Context) -> Result<Findings, StudyError> {
     let s: Settings = settings(STUDY.id, table)?;
     let count = if s.all_arms { ARMS.len() } else { 2 };
-    let arms: Vec<(String, &str)> = ARMS[..count]
-        .iter()
-        .map(|&(name, objective)| (name.to_string(), objective))
-        .collect();
+    let arms: Vec<(String, &str)> =
+        ARMS[..count].iter().map(|&(name, objective)| (name.to_string(), objective)).collect();
     let measured = Measurements::collect(context, &arms, s.seeds, |objective, seed| measure(&s, objective, seed))?;
     let mut findings = Findings::default();
     for (claim, control) in CLAIMS.iter().zip(["cross-entropy", "focal"]) {
         let evidence = match measured.arms().any(|name| name == control) {
-            true => Evidence::paired(
-                &measured.values("dice", "F1 at 0.5"),
-                &measured.values(control, "F1 at 0.5"),
-            ),
+            true => Evidence::paired(&measured.values("dice", "F1 at 0.5"), &measured.values(control, "F1 at 0.5")),
             false => Evidence::Untested(format!("this preset does not train {control}")),
         };
         findings.claims.push(judge(claim, &evidence));
     }
-    findings.tables.push(measured.table(
-        "Test F1 (mean ± s.d. over seeds)",
-        &["F1 at 0.5", "F1, tuned", "AUPRC", "seconds"],
-    ));
+    findings
+        .tables
+        .push(measured.table("Test F1 (mean ± s.d. over seeds)", &["F1 at 0.5", "F1, tuned", "AUPRC", "seconds"]));
     findings.tables.push(easy_negative_share());
     findings.measurements = measured.lines("f1");
     findings.notes.push(format!(
@@ -149,10 +129,8 @@ fn measure(s: &Settings, objective: &str, seed: u64) -> Result<Measured, String>
     let data = rare_positives(2 * s.train_rows + s.test_rows, INPUTS, 0.05, 5, 1.0, seed);
     let [train, validation, test] = data.parts([s.train_rows, s.train_rows, s.test_rows]);
     let model = MlpConfig::new(INPUTS, 1).with_depth(1);
-    let config = FitConfig::new()
-        .with_learning_rate(s.learning_rate)
-        .with_batch_size(s.batch_size)
-        .with_epochs(s.epochs);
+    let config =
+        FitConfig::new().with_learning_rate(s.learning_rate).with_batch_size(s.batch_size).with_epochs(s.epochs);
     let started = std::time::Instant::now();
     let (fitted, _) = fit_objective(&train, objective, &model, &config, seed)?;
     let seconds = started.elapsed().as_secs_f64();
@@ -171,11 +149,7 @@ fn easy_negative_share() -> Table {
     let device = Device::flex().autodiff();
     let share = |name: &str, objective: &str| {
         let spec: ObjectiveSpec = objective.parse().expect("the study's own objectives are well-formed");
-        let objective = spec
-            .build(&TaskContext {
-                class_counts: vec![990, 10],
-            })
-            .expect("and can be built");
+        let objective = spec.build(&TaskContext { class_counts: vec![990, 10] }).expect("and can be built");
         let scores: Vec<f32> = (0..1000).map(|row| if row < 10 { 0.0 } else { -4.0 }).collect();
         let labels: Vec<i32> = (0..1000).map(|row| i32::from(row < 10)).collect();
         let scores = Tensor::<1>::from_floats(scores.as_slice(), &device).require_grad();
@@ -183,10 +157,7 @@ fn easy_negative_share() -> Table {
         let logits = Tensor::cat(vec![columns.zeros_like(), columns], 1);
         let batch = LogitBatch::new(logits, Tensor::from_ints(labels.as_slice(), &device));
         let loss = objective.loss(batch, &mut ObjectiveState::Stateless);
-        let sizes = scores
-            .grad(&loss.backward())
-            .expect("the loss depends on the scores")
-            .abs();
+        let sizes = scores.grad(&loss.backward()).expect("the loss depends on the scores").abs();
         let total: f32 = sizes.clone().sum().into_scalar();
         let easy: f32 = sizes.narrow(0, 10, 990).sum().into_scalar();
         vec![name.to_string(), format!("{:.3}", easy / total)]

@@ -23,11 +23,7 @@ const fn beats(id: &'static str, statement: &'static str, reported: &'static str
         statement,
         reported,
         differs: "generated rows and an MLP of depth 3 for 60 epochs instead of deep networks trained for 200 to 300",
-        test: Test::Gain {
-            smallest: 0.0,
-            alpha: 0.05,
-            sides: Sides::Greater,
-        },
+        test: Test::Gain { smallest: 0.0, alpha: 0.05, sides: Sides::Greater },
     }
 }
 
@@ -56,34 +52,14 @@ const CLAIMS: &[Claim] = &[
         statement: "in the last epoch, with the mean derivative of BCE below .01 on training data, that of EnsLoss exceeds .1",
         reported: "random losses keep the gradient alive after the training error is 0 (the method's motive)",
         differs: "",
-        test: Test::Gain {
-            smallest: 0.1,
-            alpha: 0.05,
-            sides: Sides::Greater,
-        },
+        test: Test::Gain { smallest: 0.1, alpha: 0.05, sides: Sides::Greater },
     },
     beats("bce-a", "synthetic A: accuracy of EnsLoss exceeds that of BCE", BCE),
-    beats(
-        "hinge-a",
-        "synthetic A: accuracy of EnsLoss exceeds that of hinge",
-        HINGE,
-    ),
-    beats(
-        "exponential-a",
-        "synthetic A: accuracy of EnsLoss exceeds that of the exponential loss",
-        EXPONENTIAL,
-    ),
+    beats("hinge-a", "synthetic A: accuracy of EnsLoss exceeds that of hinge", HINGE),
+    beats("exponential-a", "synthetic A: accuracy of EnsLoss exceeds that of the exponential loss", EXPONENTIAL),
     beats("bce-b", "synthetic B: accuracy of EnsLoss exceeds that of BCE", BCE),
-    beats(
-        "hinge-b",
-        "synthetic B: accuracy of EnsLoss exceeds that of hinge",
-        HINGE,
-    ),
-    beats(
-        "exponential-b",
-        "synthetic B: accuracy of EnsLoss exceeds that of the exponential loss",
-        EXPONENTIAL,
-    ),
+    beats("hinge-b", "synthetic B: accuracy of EnsLoss exceeds that of hinge", HINGE),
+    beats("exponential-b", "synthetic B: accuracy of EnsLoss exceeds that of the exponential loss", EXPONENTIAL),
 ];
 
 pub const STUDY: Study = Study {
@@ -113,25 +89,12 @@ struct Settings {
 
 impl Settings {
     fn of(preset: Preset) -> Self {
-        let base = Self {
-            seeds: 5,
-            draws: 1000,
-            epochs: 60,
-            rows_a: 1500,
-            rows_b: 800,
-            test_rows: 4000,
-            all_arms: true,
-        };
+        let base =
+            Self { seeds: 5, draws: 1000, epochs: 60, rows_a: 1500, rows_b: 800, test_rows: 4000, all_arms: true };
         match preset {
-            Preset::Smoke => Self {
-                seeds: 1,
-                draws: 20,
-                epochs: 3,
-                rows_a: 300,
-                test_rows: 1000,
-                all_arms: false,
-                ..base
-            },
+            Preset::Smoke => {
+                Self { seeds: 1, draws: 20, epochs: 3, rows_a: 300, test_rows: 1000, all_arms: false, ..base }
+            }
             Preset::Default => base,
             Preset::Full => Self { seeds: 20, ..base },
         }
@@ -144,12 +107,8 @@ enum Data {
     B,
 }
 
-const ARMS: [(&str, &str); 4] = [
-    ("BCE", "logistic"),
-    ("EnsLoss", "ens-loss"),
-    ("hinge", "hinge"),
-    ("exponential", "exponential"),
-];
+const ARMS: [(&str, &str); 4] =
+    [("BCE", "logistic"), ("EnsLoss", "ens-loss"), ("hinge", "hinge"), ("exponential", "exponential")];
 
 fn run(table: &toml::Table, context: &Context) -> Result<Findings, StudyError> {
     let s: Settings = settings(STUDY.id, table)?;
@@ -160,18 +119,13 @@ fn run(table: &toml::Table, context: &Context) -> Result<Findings, StudyError> {
     findings.charts.push(chart);
 
     let mut arms = Vec::new();
-    for (name, data) in if s.all_arms {
-        &[("A", Data::A), ("B", Data::B)][..]
-    } else {
-        &[("A", Data::A)][..]
-    } {
+    for (name, data) in if s.all_arms { &[("A", Data::A), ("B", Data::B)][..] } else { &[("A", Data::A)][..] } {
         for (loss, objective) in if s.all_arms { &ARMS[..] } else { &ARMS[..2] } {
             arms.push((format!("{name}: {loss}"), (*data, *objective)));
         }
     }
-    let measured = Measurements::collect(context, &arms, s.seeds, |&(data, objective), seed| {
-        measure(&s, data, objective, seed)
-    })?;
+    let measured =
+        Measurements::collect(context, &arms, s.seeds, |&(data, objective), seed| measure(&s, data, objective, seed))?;
     findings.claims.push(judge(&CLAIMS[2], &no_stall(&measured)));
     for claim in &CLAIMS[3..] {
         let (loss, data) = claim.id.split_once('-').expect("ids are loss-data");
@@ -189,16 +143,8 @@ fn run(table: &toml::Table, context: &Context) -> Result<Findings, StudyError> {
         };
         findings.claims.push(judge(claim, &evidence));
     }
-    let columns = [
-        "accuracy",
-        "AUROC",
-        "training accuracy",
-        "mean |derivative|",
-        "learning rate",
-    ];
-    findings
-        .tables
-        .push(measured.table("Test accuracy (mean ± s.d. over seeds)", &columns));
+    let columns = ["accuracy", "AUROC", "training accuracy", "mean |derivative|", "learning rate"];
+    findings.tables.push(measured.table("Test accuracy (mean ± s.d. over seeds)", &columns));
     findings.measurements = measured.lines("losses");
     findings.notes.push(
         "The stall test reads the derivative at the trained network's own margins. EnsLoss keeps pushing, so its margins grow \
@@ -226,10 +172,7 @@ fn draw(objective: &EnsLoss, rows: usize, rng: &mut Xoshiro256PlusPlus) -> Vec<(
         Tensor::<1, Int>::from_ints(labels.as_slice(), &device),
         &noise,
     );
-    let margins = scores
-        .iter()
-        .zip(&labels)
-        .map(|(x, y)| f64::from(*x) * f64::from(2 * y - 1));
+    let margins = scores.iter().zip(&labels).map(|(x, y)| f64::from(*x) * f64::from(2 * y - 1));
     let mut pairs: Vec<(f64, f64)> = margins.zip(g).collect();
     pairs.sort_by(|a, b| a.0.total_cmp(&b.0));
     pairs
@@ -239,26 +182,17 @@ fn valid_draws(draws: usize) -> Evidence {
     let rng = &mut Xoshiro256PlusPlus::seed_from_u64(1);
     let (mut violations, mut slack) = (0, f64::INFINITY);
     for _ in 0..draws {
-        let objective = EnsLossConfig::new()
-            .with_box_cox_lambda(rng.random_range(-1.0..=1.0))
-            .init();
+        let objective = EnsLossConfig::new().with_box_cox_lambda(rng.random_range(-1.0..=1.0)).init();
         let rows = rng.random_range(1..=256);
         let pairs = draw(&objective, rows, rng);
         let monotone = pairs.windows(2).map(|w| w[1].1 - w[0].1).fold(f64::INFINITY, f64::min);
         let negative = pairs.iter().map(|pair| -pair.1).fold(f64::INFINITY, f64::min);
-        let bounded = pairs
-            .iter()
-            .map(|pair| objective.cap + objective.floor + pair.1)
-            .fold(f64::INFINITY, f64::min);
+        let bounded = pairs.iter().map(|pair| objective.cap + objective.floor + pair.1).fold(f64::INFINITY, f64::min);
         // Rounding may cost the last bit of a sum with the floor.
         violations += usize::from(monotone < -1e-15 || negative <= 0.0 || bounded < -1e-15);
         slack = slack.min(monotone).min(negative).min(bounded);
     }
-    Evidence::Cases {
-        checked: draws,
-        violations,
-        slack,
-    }
+    Evidence::Cases { checked: draws, violations, slack }
 }
 
 fn expected_loss(draws: usize) -> (Evidence, Chart) {
@@ -279,36 +213,21 @@ fn expected_loss(draws: usize) -> (Evidence, Chart) {
         x_label: "margin".into(),
         y_label: "derivative".into(),
         series: vec![
-            Series {
-                name: "EnsLoss, expected".into(),
-                points: sums.clone(),
-            },
-            Series {
-                name: "logistic".into(),
-                points: sums.iter().map(|s| (s.0, -1.0 / (1.0 + s.0.exp()))).collect(),
-            },
+            Series { name: "EnsLoss, expected".into(), points: sums.clone() },
+            Series { name: "logistic".into(), points: sums.iter().map(|s| (s.0, -1.0 / (1.0 + s.0.exp()))).collect() },
             Series {
                 name: "hinge".into(),
                 points: sums.iter().map(|s| (s.0, if s.0 < 1.0 { -1.0 } else { 0.0 })).collect(),
             },
         ],
     };
-    (
-        Evidence::Cases {
-            checked: ROWS,
-            violations,
-            slack,
-        },
-        chart,
-    )
+    (Evidence::Cases { checked: ROWS, violations, slack }, chart)
 }
 
 fn no_stall(measured: &Measurements) -> Evidence {
     let bce = measured.mean("A: BCE", "mean |derivative|");
     if bce >= 0.01 {
-        return Evidence::Untested(format!(
-            "the mean derivative of BCE fell to {bce:.4} only, not below .01"
-        ));
+        return Evidence::Untested(format!("the mean derivative of BCE fell to {bce:.4} only, not below .01"));
     }
     Evidence::Differences(measured.values("A: EnsLoss", "mean |derivative|"))
 }
@@ -326,10 +245,7 @@ fn measure(s: &Settings, kind: Data, objective: &str, seed: u64) -> Result<Measu
     let mut fits = Vec::new();
     for rate in [0.1, 0.01] {
         let config = FitConfig::new()
-            .with_optimizer(OptimizerKind::Sgd {
-                momentum: 0.9,
-                nesterov: false,
-            })
+            .with_optimizer(OptimizerKind::Sgd { momentum: 0.9, nesterov: false })
             .with_learning_rate(rate)
             .with_schedule(Schedule::Cosine)
             .with_batch_size(100)
@@ -342,18 +258,12 @@ fn measure(s: &Settings, kind: Data, objective: &str, seed: u64) -> Result<Measu
     let (_, fitted, rate) = best_by(fits, |fit| fit.0).expect("two learning rates were tried");
     let mut measured = Measured::from([
         ("accuracy", accuracy(&fitted, &test)),
-        (
-            "AUROC",
-            evaluate(Metric::Auroc, &predictions(&fitted, &test), Decision::Argmax).unwrap_or(0.5),
-        ),
+        ("AUROC", evaluate(Metric::Auroc, &predictions(&fitted, &test), Decision::Argmax).unwrap_or(0.5)),
         ("training accuracy", accuracy(&fitted, &train)),
         ("learning rate", rate),
     ]);
     match objective {
-        "logistic" => measured.insert(
-            "mean |derivative|",
-            mean_derivative(&fitted, &train, |z| 1.0 / (1.0 + z.exp())),
-        ),
+        "logistic" => measured.insert("mean |derivative|", mean_derivative(&fitted, &train, |z| 1.0 / (1.0 + z.exp()))),
         "ens-loss" => measured.insert("mean |derivative|", mean_drawn_derivative(&fitted, &train, seed)),
         _ => None,
     };
@@ -364,8 +274,7 @@ fn measure(s: &Settings, kind: Data, objective: &str, seed: u64) -> Result<Measu
 fn margins(model: &Mlp, data: &Dataset) -> Vec<f64> {
     let predictions = predictions(model, data);
     let rows = predictions.probabilities.chunks(2).zip(&data.y);
-    rows.map(|(p, &y)| (p[y].max(f64::MIN_POSITIVE) / p[1 - y].max(f64::MIN_POSITIVE)).ln())
-        .collect()
+    rows.map(|(p, &y)| (p[y].max(f64::MIN_POSITIVE) / p[1 - y].max(f64::MIN_POSITIVE)).ln()).collect()
 }
 
 fn mean_derivative(model: &Mlp, data: &Dataset, size: impl Fn(f64) -> f64) -> f64 {
@@ -380,8 +289,6 @@ fn mean_drawn_derivative(model: &Mlp, data: &Dataset, seed: u64) -> f64 {
     // Margins as scores of examples that are all positive: the draw depends on the margins alone.
     let z: Vec<f32> = margins(model, data).into_iter().map(|z| z as f32).collect();
     let labels = Tensor::<1, Int>::ones([z.len()], &device);
-    let g = EnsLossConfig::new()
-        .init()
-        .derivatives(Tensor::from_floats(z.as_slice(), &device), labels, &noise);
+    let g = EnsLossConfig::new().init().derivatives(Tensor::from_floats(z.as_slice(), &device), labels, &noise);
     crate::support::mean(&g.into_iter().map(f64::abs).collect::<Vec<_>>())
 }

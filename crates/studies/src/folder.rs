@@ -52,15 +52,9 @@ pub fn write_run(folder: &Path, run: &StudyRun) -> Result<PathBuf, RunFolderErro
     }
     let report = folder.join("report.html");
     let files: [(PathBuf, Result<String, String>); 4] = [
-        (
-            folder.join("config.toml"),
-            toml::to_string(&config).map_err(|error| error.to_string()),
-        ),
+        (folder.join("config.toml"), toml::to_string(&config).map_err(|error| error.to_string())),
         (folder.join("metrics.jsonl"), Ok(metrics)),
-        (
-            folder.join("findings.json"),
-            serde_json::to_string_pretty(run).map_err(|error| error.to_string()),
-        ),
+        (folder.join("findings.json"), serde_json::to_string_pretty(run).map_err(|error| error.to_string())),
         (report.clone(), Ok(findings_html(run))),
     ];
     let mut outcome = Ok(report);
@@ -80,10 +74,7 @@ pub fn write_run(folder: &Path, run: &StudyRun) -> Result<PathBuf, RunFolderErro
 /// # Errors
 /// When the file cannot be read, is not such a configuration, or names an unknown study.
 pub fn read_config(path: &Path) -> Result<(&'static Study, Preset, toml::Table), RunFolderError> {
-    let error = |reason: String| RunFolderError::Config {
-        path: path.to_path_buf(),
-        reason,
-    };
+    let error = |reason: String| RunFolderError::Config { path: path.to_path_buf(), reason };
     let text = std::fs::read_to_string(path).map_err(|e| error(e.to_string()))?;
     let config: RunConfig = toml::from_str(&text).map_err(|e| error(e.to_string()))?;
     let study = find(&config.paper).ok_or_else(|| error(format!("there is no study `{}`", config.paper)))?;

@@ -20,11 +20,7 @@ const fn gain(id: &'static str, statement: &'static str, smallest: f64) -> Claim
         reported: "stable and competitive on 7 sets under 6 noisy and 1 clean setting against 13 losses (abstract; no single figure)",
         differs: "26 generated Gaussian classes in the place of UCI letters, 20 epochs instead of 100; every loss chooses its \
                   learning rate from .01, .1 and 1 on clean validation data",
-        test: Test::Gain {
-            smallest,
-            alpha: 0.05,
-            sides: Sides::Two,
-        },
+        test: Test::Gain { smallest, alpha: 0.05, sides: Sides::Two },
     }
 }
 
@@ -39,11 +35,7 @@ const CLAIMS: &[Claim] = &[
         "class-dependent noise .3: top-1 of ALDR (lambda0 1) exceeds cross-entropy's by more than .01",
         0.01,
     ),
-    gain(
-        "adaptivity",
-        "uniform noise .6: top-1 of ALDR (lambda0 10) exceeds that of LDR (lambda 10)",
-        0.0,
-    ),
+    gain("adaptivity", "uniform noise .6: top-1 of ALDR (lambda0 10) exceeds that of LDR (lambda 10)", 0.0),
 ];
 
 pub const STUDY: Study = Study {
@@ -72,29 +64,14 @@ struct Settings {
 
 impl Settings {
     fn of(preset: Preset) -> Self {
-        let base = Self {
-            seeds: 5,
-            train_rows: 3000,
-            validation_rows: 1000,
-            test_rows: 3000,
-            epochs: 20,
-            all_arms: true,
-        };
+        let base =
+            Self { seeds: 5, train_rows: 3000, validation_rows: 1000, test_rows: 3000, epochs: 20, all_arms: true };
         match preset {
-            Preset::Smoke => Self {
-                seeds: 1,
-                train_rows: 300,
-                validation_rows: 100,
-                test_rows: 300,
-                epochs: 2,
-                all_arms: false,
-            },
+            Preset::Smoke => {
+                Self { seeds: 1, train_rows: 300, validation_rows: 100, test_rows: 300, epochs: 2, all_arms: false }
+            }
             Preset::Default => base,
-            Preset::Full => Self {
-                seeds: 20,
-                epochs: 100,
-                ..base
-            },
+            Preset::Full => Self { seeds: 20, epochs: 100, ..base },
         }
     }
 }
@@ -111,11 +88,8 @@ struct Arm {
     objective: &'static str,
 }
 
-const NOISES: [(&str, Noise); 3] = [
-    ("uniform .6", Noise::Uniform),
-    ("class-dependent .3", Noise::ClassDependent),
-    ("clean", Noise::None),
-];
+const NOISES: [(&str, Noise); 3] =
+    [("uniform .6", Noise::Uniform), ("class-dependent .3", Noise::ClassDependent), ("clean", Noise::None)];
 const OBJECTIVES: [(&str, &str); 6] = [
     ("cross-entropy", "cross-entropy"),
     ("ALDR 10", "aldr(lambda0=10, normalization=softplus_mean)"),
@@ -145,10 +119,7 @@ fn run(table: &toml::Table, context: &Context) -> Result<Findings, StudyError> {
                 return Evidence::Untested(format!("this preset does not train {arm}"));
             }
         }
-        Evidence::paired(
-            &measured.values(&treatment, "top-1"),
-            &measured.values(&control, "top-1"),
-        )
+        Evidence::paired(&measured.values(&treatment, "top-1"), &measured.values(&control, "top-1"))
     };
     let mut findings = Findings {
         claims: vec![
@@ -158,18 +129,8 @@ fn run(table: &toml::Table, context: &Context) -> Result<Findings, StudyError> {
         ],
         ..Findings::default()
     };
-    let columns = [
-        "top-1",
-        "top-5",
-        "balanced",
-        "learning rate",
-        "lambda, right",
-        "lambda, wrong",
-        "AUROC of lambda",
-    ];
-    findings
-        .tables
-        .push(measured.table("Accuracy on clean test labels (mean ± s.d. over seeds)", &columns));
+    let columns = ["top-1", "top-5", "balanced", "learning rate", "lambda, right", "lambda, wrong", "AUROC of lambda"];
+    findings.tables.push(measured.table("Accuracy on clean test labels (mean ± s.d. over seeds)", &columns));
     findings.measurements = measured.lines("noise");
     findings.notes.push(
         "Every loss chooses its learning rate from .01, .1 and 1 on clean validation labels. At one common rate the claims \
@@ -195,16 +156,11 @@ fn measure(s: &Settings, arm: &Arm, seed: u64) -> Result<Measured, String> {
     };
     let NoisyLabels { labels, changed } = noisy.map_err(|error| error.to_string())?;
     train.y = labels;
-    let model = MlpConfig::new(INPUTS, CLASSES)
-        .with_depth(1)
-        .with_activation(Activation::Tanh);
+    let model = MlpConfig::new(INPUTS, CLASSES).with_depth(1).with_activation(Activation::Tanh);
     let mut fits = Vec::new();
     for rate in LEARNING_RATES {
         let config = FitConfig::new()
-            .with_optimizer(OptimizerKind::Sgd {
-                momentum: 0.9,
-                nesterov: false,
-            })
+            .with_optimizer(OptimizerKind::Sgd { momentum: 0.9, nesterov: false })
             .with_learning_rate(rate)
             .with_weight_decay(5e-4)
             .with_schedule(Schedule::Steps)
@@ -224,12 +180,8 @@ fn measure(s: &Settings, arm: &Arm, seed: u64) -> Result<Measured, String> {
     if let ObjectiveState::PerExample(lambdas) = state {
         let lambdas: Vec<f64> = lambdas.into_data().iter::<f64>().collect();
         let mean_of = |wanted: bool| {
-            let chosen: Vec<f64> = lambdas
-                .iter()
-                .zip(&changed)
-                .filter(|(_, changed)| **changed == wanted)
-                .map(|(l, _)| *l)
-                .collect();
+            let chosen: Vec<f64> =
+                lambdas.iter().zip(&changed).filter(|(_, changed)| **changed == wanted).map(|(l, _)| *l).collect();
             crate::support::mean(&chosen)
         };
         measured.insert("lambda, right", mean_of(false));

@@ -10,28 +10,15 @@ use maud::{Markup, Render, html};
 /// The report of a run, a self-contained page.
 pub fn findings_html(run: &StudyRun) -> String {
     let findings = &run.findings;
-    let count = |verdict: Verdict| {
-        findings
-            .claims
-            .iter()
-            .filter(|claim| claim.verdict == verdict)
-            .count()
-            .to_string()
-    };
-    let mut page = Page::new(
-        run.title.clone(),
-        format!("Study {} of contrarian, {} preset", run.id, run.preset),
-    )
-    .lead(tiles(&[
-        Tile::new("claims supported", count(Verdict::Supported), ""),
-        Tile::new("not supported", count(Verdict::NotSupported), ""),
-        Tile::new("inconclusive", count(Verdict::Inconclusive), ""),
-        Tile::new("time", format!("{:.1} s", run.seconds), ""),
-    ]))
-    .section(
-        "Claims",
-        html! { @for claim in &findings.claims { (claim_card(claim)) } },
-    );
+    let count = |verdict: Verdict| findings.claims.iter().filter(|claim| claim.verdict == verdict).count().to_string();
+    let mut page = Page::new(run.title.clone(), format!("Study {} of contrarian, {} preset", run.id, run.preset))
+        .lead(tiles(&[
+            Tile::new("claims supported", count(Verdict::Supported), ""),
+            Tile::new("not supported", count(Verdict::NotSupported), ""),
+            Tile::new("inconclusive", count(Verdict::Inconclusive), ""),
+            Tile::new("time", format!("{:.1} s", run.seconds), ""),
+        ]))
+        .section("Claims", html! { @for claim in &findings.claims { (claim_card(claim)) } });
     if !findings.notes.is_empty() {
         page = page.section("What to know", html! { @for note in &findings.notes { p { (note) } } });
     }
@@ -39,19 +26,12 @@ pub fn findings_html(run: &StudyRun) -> String {
         page = page.section("Charts", html! { @for chart in &findings.charts { (draw(chart)) } });
     }
     if !findings.tables.is_empty() {
-        page = page.section(
-            "Measurements",
-            html! { @for table in &findings.tables { (measured(table)) } },
-        );
+        page = page.section("Measurements", html! { @for table in &findings.tables { (measured(table)) } });
     }
     let settings = Table {
         title: "Every setting of this run".into(),
         columns: vec!["setting".into(), "value".into()],
-        rows: run
-            .settings
-            .iter()
-            .map(|(name, value)| vec![name.clone(), value.to_string()])
-            .collect(),
+        rows: run.settings.iter().map(|(name, value)| vec![name.clone(), value.to_string()]).collect(),
     };
     let again = html! { p { "Run it again with " code { "contrarian run --config config.toml" } "." } };
     page.section("Settings", html! { (measured(&settings)) (again) })
@@ -78,11 +58,7 @@ fn claim_card(claim: &Judged) -> Markup {
 
 fn draw(chart: &Chart) -> Markup {
     let styles = styles(&vec![Role::Method; chart.series.len()]);
-    let mut plot = Plot::new(
-        chart.title.clone(),
-        Axis::new(chart.x_label.clone()),
-        Axis::new(chart.y_label.clone()),
-    );
+    let mut plot = Plot::new(chart.title.clone(), Axis::new(chart.x_label.clone()), Axis::new(chart.y_label.clone()));
     for (series, style) in chart.series.iter().zip(styles) {
         plot = plot.series(Series::new(series.name.clone(), style, series.points.clone()));
     }
@@ -92,11 +68,7 @@ fn draw(chart: &Chart) -> Markup {
 fn measured(table: &Table) -> Markup {
     let mut drawn = table::Table::new(table.title.clone());
     for (index, column) in table.columns.iter().enumerate() {
-        drawn = if index == 0 {
-            drawn.name(column.clone())
-        } else {
-            drawn.number(column.clone())
-        };
+        drawn = if index == 0 { drawn.name(column.clone()) } else { drawn.number(column.clone()) };
     }
     for row in &table.rows {
         drawn = drawn.row(row.iter().map(|cell| cell.clone().into()).collect());

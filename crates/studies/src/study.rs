@@ -103,20 +103,15 @@ impl Study {
     /// When the text is not `name=value` or the study has no such setting.
     pub fn set(&self, settings: &mut toml::Table, text: &str) -> Result<(), StudyError> {
         let error = |reason: String| StudyError::Settings { study: self.id, reason };
-        let (name, value) = text
-            .split_once('=')
-            .ok_or_else(|| error(format!("`{text}` is not of the form name=value")))?;
+        let (name, value) =
+            text.split_once('=').ok_or_else(|| error(format!("`{text}` is not of the form name=value")))?;
         let (name, value) = (name.trim(), value.trim());
         if !settings.contains_key(name) {
             let names: Vec<&str> = settings.keys().map(String::as_str).collect();
-            return Err(error(format!(
-                "there is no setting `{name}`; there are {}",
-                names.join(", ")
-            )));
+            return Err(error(format!("there is no setting `{name}`; there are {}", names.join(", "))));
         }
-        let parsed = toml::from_str::<toml::Table>(&format!("v = {value}"))
-            .ok()
-            .and_then(|mut table| table.remove("v"));
+        let parsed =
+            toml::from_str::<toml::Table>(&format!("v = {value}")).ok().and_then(|mut table| table.remove("v"));
         settings.insert(name.into(), parsed.unwrap_or_else(|| toml::Value::String(value.into())));
         Ok(())
     }
@@ -163,13 +158,8 @@ impl StudyRun {
 }
 
 /// Every study, in alphabetical order.
-pub static STUDIES: &[Study] = &[
-    crate::any_loss::STUDY,
-    crate::comp_sum::STUDY,
-    crate::dice::STUDY,
-    crate::ens_loss::STUDY,
-    crate::ldr::STUDY,
-];
+pub static STUDIES: &[Study] =
+    &[crate::any_loss::STUDY, crate::comp_sum::STUDY, crate::dice::STUDY, crate::ens_loss::STUDY, crate::ldr::STUDY];
 
 /// The study with this id.
 pub fn find(id: &str) -> Option<&'static Study> {
@@ -186,8 +176,5 @@ pub(crate) fn settings<S: DeserializeOwned>(study: &'static str, table: &toml::T
     table
         .clone()
         .try_into()
-        .map_err(|error: toml::de::Error| StudyError::Settings {
-            study,
-            reason: error.message().to_string(),
-        })
+        .map_err(|error: toml::de::Error| StudyError::Settings { study, reason: error.message().to_string() })
 }

@@ -34,9 +34,8 @@ impl Measurements {
         seeds: usize,
         measure: impl Fn(&A, u64) -> Result<Measured, String> + Sync,
     ) -> Result<Self, StudyError> {
-        let jobs: Vec<(usize, u64)> = (0..seeds as u64)
-            .flat_map(|seed| (0..arms.len()).map(move |arm| (arm, seed)))
-            .collect();
+        let jobs: Vec<(usize, u64)> =
+            (0..seeds as u64).flat_map(|seed| (0..arms.len()).map(move |arm| (arm, seed))).collect();
         let done = AtomicUsize::new(0);
         let results = parallel::map(&jobs, context.threads, context.stop, |&(arm, seed)| {
             let measured = measure(&arms[arm].1, seed);
@@ -50,11 +49,7 @@ impl Measurements {
                 None => return Err(StudyError::Stopped),
                 Some(_) if context.stop.load(Ordering::Relaxed) => return Err(StudyError::Stopped),
                 Some(Err(reason)) => {
-                    return Err(StudyError::Fit {
-                        arm: arms[arm].0.clone(),
-                        seed,
-                        reason,
-                    });
+                    return Err(StudyError::Fit { arm: arms[arm].0.clone(), seed, reason });
                 }
                 Some(Ok(measured)) => measured,
             };
@@ -68,11 +63,7 @@ impl Measurements {
     /// # Panics
     /// When there is no such arm or number: both are the study's own words.
     pub fn values(&self, arm: &str, number: &str) -> Vec<f64> {
-        let (_, seeds) = self
-            .arms
-            .iter()
-            .find(|(name, _)| name == arm)
-            .unwrap_or_else(|| panic!("no arm `{arm}`"));
+        let (_, seeds) = self.arms.iter().find(|(name, _)| name == arm).unwrap_or_else(|| panic!("no arm `{arm}`"));
         seeds.iter().map(|measured| measured[number]).collect()
     }
 
@@ -90,20 +81,14 @@ impl Measurements {
     pub fn table(&self, title: &str, numbers: &[&'static str]) -> Table {
         let row = |(name, seeds): &(String, Vec<Measured>)| {
             let cell = |number: &&'static str| {
-                let values: Vec<f64> = seeds
-                    .iter()
-                    .filter_map(|measured| measured.get(number).copied())
-                    .collect();
+                let values: Vec<f64> = seeds.iter().filter_map(|measured| measured.get(number).copied()).collect();
                 mean_and_deviation(&values)
             };
             std::iter::once(name.clone()).chain(numbers.iter().map(cell)).collect()
         };
         Table {
             title: title.into(),
-            columns: std::iter::once("arm")
-                .chain(numbers.iter().copied())
-                .map(String::from)
-                .collect(),
+            columns: std::iter::once("arm").chain(numbers.iter().copied()).map(String::from).collect(),
             rows: self.arms.iter().map(row).collect(),
         }
     }
@@ -115,19 +100,11 @@ impl Measurements {
             object.insert("part".into(), json!(part));
             object.insert("arm".into(), json!(name));
             object.insert("seed".into(), json!(seed));
-            object.extend(
-                measured
-                    .iter()
-                    .map(|(number, value)| ((*number).to_string(), json!(value))),
-            );
+            object.extend(measured.iter().map(|(number, value)| ((*number).to_string(), json!(value))));
             Value::Object(object)
         };
         let arm = |(name, seeds): &(String, Vec<Measured>)| {
-            seeds
-                .iter()
-                .enumerate()
-                .map(|(seed, measured)| line(name, seed, measured))
-                .collect::<Vec<_>>()
+            seeds.iter().enumerate().map(|(seed, measured)| line(name, seed, measured)).collect::<Vec<_>>()
         };
         self.arms.iter().flat_map(arm).collect()
     }
@@ -164,17 +141,9 @@ pub fn fit_objective(
     let mut class_counts = vec![0; train.classes];
     train.y.iter().for_each(|&label| class_counts[label] += 1);
     let spec: ObjectiveSpec = objective.parse().map_err(|error: RegistryError| error.to_string())?;
-    let objective = spec
-        .build(&TaskContext { class_counts })
-        .map_err(|error| error.to_string())?;
+    let objective = spec.build(&TaskContext { class_counts }).map_err(|error| error.to_string())?;
     let mut state = objective.initial_state(train.y.len(), seed);
-    let fitted = fit_step(
-        train,
-        model,
-        config,
-        seed,
-        objective_step(objective.as_ref(), &mut state),
-    )?;
+    let fitted = fit_step(train, model, config, seed, objective_step(objective.as_ref(), &mut state))?;
     Ok((fitted, state))
 }
 
@@ -189,30 +158,15 @@ pub fn fit_step(
     seed: u64,
     step: impl FnMut(&Mlp, Batch, &mut Mode) -> Tensor<1>,
 ) -> Result<Mlp, String> {
-    let examples = Examples {
-        x: &train.x,
-        y: &train.y,
-    };
-    let fit = Fit {
-        train: examples,
-        config,
-        seed,
-        validation: None,
-        stop: None,
-    };
-    let fitted = fit
-        .run(model.init(&Device::flex().autodiff(), seed), step)
-        .map_err(|error| error.to_string())?;
+    let examples = Examples { x: &train.x, y: &train.y };
+    let fit = Fit { train: examples, config, seed, validation: None, stop: None };
+    let fitted = fit.run(model.init(&Device::flex().autodiff(), seed), step).map_err(|error| error.to_string())?;
     Ok(fitted.model)
 }
 
 /// Predictions of a model on labelled data.
 pub fn predictions(model: &Mlp, data: &Dataset) -> Predictions {
-    Predictions {
-        probabilities: predict(model, &data.x),
-        classes: data.classes,
-        labels: data.y.clone(),
-    }
+    Predictions { probabilities: predict(model, &data.x), classes: data.classes, labels: data.y.clone() }
 }
 
 /// A metric at a decision; 0 where it is undefined (a decision for no positive at all).

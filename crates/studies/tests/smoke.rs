@@ -6,12 +6,7 @@ use std::sync::atomic::AtomicBool;
 
 fn smoke(study: &Study, threads: usize) -> StudyRun {
     let stop = AtomicBool::new(false);
-    let context = Context {
-        threads,
-        data: None,
-        stop: &stop,
-        progress: &|_, _| {},
-    };
+    let context = Context { threads, data: None, stop: &stop, progress: &|_, _| {} };
     StudyRun::new(study, Preset::Smoke, (study.settings)(Preset::Smoke), &context).unwrap()
 }
 
@@ -32,24 +27,11 @@ fn every_registered_claim_is_answered_and_numbers_do_not_depend_on_threads() {
         let answered: Vec<&str> = run.findings.claims.iter().map(|claim| claim.id.as_str()).collect();
         let registered: Vec<&str> = study.claims.iter().map(|claim| claim.id).collect();
         assert_eq!(answered, registered, "{}", study.id);
-        assert_eq!(
-            registered.iter().collect::<HashSet<_>>().len(),
-            registered.len(),
-            "{}: ids are unique",
-            study.id
-        );
+        assert_eq!(registered.iter().collect::<HashSet<_>>().len(), registered.len(), "{}: ids are unique", study.id);
         assert!(!run.findings.measurements.is_empty(), "{}", study.id);
         // One seed cannot support a comparison: only exact statements may be decided here.
-        for claim in run
-            .findings
-            .claims
-            .iter()
-            .filter(|claim| claim.p.is_none() && claim.interval.is_none())
-        {
-            assert!(
-                claim.verdict == Verdict::Inconclusive || claim.reason.contains("violations"),
-                "{claim:?}"
-            );
+        for claim in run.findings.claims.iter().filter(|claim| claim.p.is_none() && claim.interval.is_none()) {
+            assert!(claim.verdict == Verdict::Inconclusive || claim.reason.contains("violations"), "{claim:?}");
         }
         assert_eq!(timeless(&run), timeless(&smoke(study, 2)), "{}", study.id);
     }
@@ -77,28 +59,11 @@ fn settings_are_checked_by_name_and_type() {
     let mut settings = (study.settings)(Preset::Smoke);
     study.set(&mut settings, "seeds = 2").unwrap();
     assert_eq!(settings["seeds"].as_integer(), Some(2));
-    assert!(
-        study
-            .set(&mut settings, "seds=2")
-            .unwrap_err()
-            .to_string()
-            .contains("there are")
-    );
-    assert!(
-        study
-            .set(&mut settings, "seeds")
-            .unwrap_err()
-            .to_string()
-            .contains("name=value")
-    );
+    assert!(study.set(&mut settings, "seds=2").unwrap_err().to_string().contains("there are"));
+    assert!(study.set(&mut settings, "seeds").unwrap_err().to_string().contains("name=value"));
     study.set(&mut settings, "seeds=many").unwrap();
     let stop = AtomicBool::new(false);
-    let context = Context {
-        threads: 1,
-        data: None,
-        stop: &stop,
-        progress: &|_, _| {},
-    };
+    let context = Context { threads: 1, data: None, stop: &stop, progress: &|_, _| {} };
     let error = StudyRun::new(study, Preset::Smoke, settings, &context).unwrap_err();
     assert!(matches!(error, StudyError::Settings { .. }), "{error}");
 }
@@ -106,12 +71,7 @@ fn settings_are_checked_by_name_and_type() {
 #[test]
 fn a_stopped_study_gives_no_verdicts() {
     let stop = AtomicBool::new(true);
-    let context = Context {
-        threads: 2,
-        data: None,
-        stop: &stop,
-        progress: &|_, _| {},
-    };
+    let context = Context { threads: 2, data: None, stop: &stop, progress: &|_, _| {} };
     for study in STUDIES {
         let stopped = StudyRun::new(study, Preset::Smoke, (study.settings)(Preset::Smoke), &context);
         assert!(matches!(stopped, Err(StudyError::Stopped)), "{}", study.id);

@@ -27,17 +27,9 @@ pub fn run(args: &CompareArgs) -> Result<ExitCode, CliError> {
     let metric = setup::metric(&args.budget, problem.classes.len())?;
     let objectives = match listed {
         Some(objectives) => objectives,
-        None => parse_list(if problem.classes.len() == 2 {
-            BINARY
-        } else {
-            MULTI_CLASS
-        })?,
+        None => parse_list(if problem.classes.len() == 2 { BINARY } else { MULTI_CLASS })?,
     };
-    if let Some(twice) = objectives
-        .iter()
-        .enumerate()
-        .find(|(i, o)| objectives[..*i].contains(o))
-    {
+    if let Some(twice) = objectives.iter().enumerate().find(|(i, o)| objectives[..*i].contains(o)) {
         return Err(CliError::Usage(format!("objective `{}` is listed twice", twice.1)));
     }
     let mut config = CompareConfig::new(objectives, metric);
@@ -58,12 +50,7 @@ pub fn run(args: &CompareArgs) -> Result<ExitCode, CliError> {
     }
     let stop = progress::stop_flag();
     let bar = progress::bar("training");
-    let comparison = compare(
-        &problem,
-        &config,
-        &|done, total| progress::advance(&bar, done, total),
-        &stop,
-    );
+    let comparison = compare(&problem, &config, &|done, total| progress::advance(&bar, done, total), &stop);
     bar.finish_and_clear();
     let comparison = match comparison {
         Err(error) if stop.load(std::sync::atomic::Ordering::Relaxed) => {
@@ -80,26 +67,14 @@ pub fn run(args: &CompareArgs) -> Result<ExitCode, CliError> {
     }
     let written = write_comparison(&folder, &comparison)?;
     eprintln!("report: {}", written.html.display());
-    Ok(if comparison.interrupted {
-        ExitCode::from(INTERRUPTED)
-    } else {
-        ExitCode::SUCCESS
-    })
+    Ok(if comparison.interrupted { ExitCode::from(INTERRUPTED) } else { ExitCode::SUCCESS })
 }
 
 fn text(comparison: &Comparison) -> String {
     let data = &comparison.data;
     let settings = &comparison.settings;
-    let classes: Vec<String> = data
-        .classes
-        .iter()
-        .map(|class| format!("{} {}", class.rows, class.name))
-        .collect();
-    let positive = data
-        .positive
-        .as_ref()
-        .map(|name| format!("; positive: {name}"))
-        .unwrap_or_default();
+    let classes: Vec<String> = data.classes.iter().map(|class| format!("{} {}", class.rows, class.name)).collect();
+    let positive = data.positive.as_ref().map(|name| format!("; positive: {name}")).unwrap_or_default();
     let mut out = format!(
         "{}: {} rows, {} columns, `{}` in {} classes ({}{positive})\n{}, {}, {} splits\n",
         data.name,
@@ -120,15 +95,10 @@ fn text(comparison: &Comparison) -> String {
         header.extend(["vs tuned", "p (Holm)"]);
     }
     header.push("s/fit");
-    let rows = comparison
-        .results
-        .iter()
-        .map(|result| row(result, metric, settings.control.is_some()));
+    let rows = comparison.results.iter().map(|result| row(result, metric, settings.control.is_some()));
     out.push_str(&output::table(&header, rows, 1));
     if let Some(control) = &settings.control {
-        out.push_str(&format!(
-            "\ntuned: `{control}`, the baseline with its threshold chosen on validation\n"
-        ));
+        out.push_str(&format!("\ntuned: `{control}`, the baseline with its threshold chosen on validation\n"));
     }
     for failure in &comparison.failures {
         out.push_str(&format!("failed: {failure}\n"));
@@ -138,10 +108,7 @@ fn text(comparison: &Comparison) -> String {
         "\n{:.1} s on {} threads{}\n",
         comparison.seconds,
         comparison.threads,
-        comparison
-            .peak_memory
-            .map(|bytes| format!(", peak memory {} MiB", bytes / (1 << 20)))
-            .unwrap_or_default(),
+        comparison.peak_memory.map(|bytes| format!(", peak memory {} MiB", bytes / (1 << 20))).unwrap_or_default(),
     ));
     out
 }

@@ -25,10 +25,7 @@ pub fn run(args: &ListArgs) -> Result<ExitCode, CliError> {
         ),
         ListWhat::Papers => (
             &["paper", "authors", "claims", "title"],
-            STUDIES
-                .iter()
-                .map(|s| strings([s.id, s.authors, &s.claims.len().to_string(), s.title]))
-                .collect(),
+            STUDIES.iter().map(|s| strings([s.id, s.authors, &s.claims.len().to_string(), s.title])).collect(),
             STUDIES
                 .iter()
                 .map(|s| {

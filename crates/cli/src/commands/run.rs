@@ -12,12 +12,7 @@ pub fn run(args: &RunArgs) -> Result<ExitCode, CliError> {
         read_config(path)?
     } else {
         let study = find(args.paper.as_deref().unwrap_or_default())?;
-        let preset: Preset = args
-            .preset
-            .as_deref()
-            .unwrap_or("default")
-            .parse()
-            .map_err(CliError::Usage)?;
+        let preset: Preset = args.preset.as_deref().unwrap_or("default").parse().map_err(CliError::Usage)?;
         (study, preset, (study.settings)(preset))
     };
     for text in &args.overrides {
@@ -28,10 +23,7 @@ pub fn run(args: &RunArgs) -> Result<ExitCode, CliError> {
     let bar = progress::bar(study.id);
     let context = Context {
         threads: args.threads.unwrap_or_else(available_threads).max(1),
-        data: args
-            .data
-            .clone()
-            .or_else(|| std::env::var_os("CONTRARIAN_DATA").map(Into::into)),
+        data: args.data.clone().or_else(|| std::env::var_os("CONTRARIAN_DATA").map(Into::into)),
         stop: &stop,
         progress: &|done, total| progress::advance(&bar, done, total),
     };
@@ -56,24 +48,15 @@ pub fn run(args: &RunArgs) -> Result<ExitCode, CliError> {
 fn find(id: &str) -> Result<&'static Study, CliError> {
     contrarian_studies::find(id).ok_or_else(|| {
         let hint = did_you_mean(suggest(id, STUDIES.iter().map(|study| study.id)).as_deref());
-        CliError::Usage(format!(
-            "no paper is called `{id}`{hint} (`contrarian list papers` lists them)"
-        ))
+        CliError::Usage(format!("no paper is called `{id}`{hint} (`contrarian list papers` lists them)"))
     })
 }
 
 fn text(run: &StudyRun) -> String {
-    let mut out = format!(
-        "{}: {} ({} preset, {:.1} s)\n",
-        run.id, run.title, run.preset, run.seconds
-    );
+    let mut out = format!("{}: {} ({} preset, {:.1} s)\n", run.id, run.title, run.preset, run.seconds);
     for table in &run.findings.tables {
         let header: Vec<&str> = table.columns.iter().map(String::as_str).collect();
-        out.push_str(&format!(
-            "\n{}\n{}\n",
-            table.title,
-            output::table(&header, table.rows.clone(), 1)
-        ));
+        out.push_str(&format!("\n{}\n{}\n", table.title, output::table(&header, table.rows.clone(), 1)));
     }
     out.push_str("\nclaims\n");
     for claim in &run.findings.claims {
@@ -88,22 +71,14 @@ fn text(run: &StudyRun) -> String {
 fn claim_text(claim: &Judged) -> String {
     let mut numbers = Vec::new();
     numbers.extend(claim.effect.map(|effect| format!("effect {effect:+.4}")));
-    numbers.extend(
-        claim
-            .interval
-            .map(|(low, high)| format!("95% interval {low:+.4} to {high:+.4}")),
-    );
+    numbers.extend(claim.interval.map(|(low, high)| format!("95% interval {low:+.4} to {high:+.4}")));
     numbers.extend(claim.p.map(|p| format!("p {}", output::p_value(p))));
     let mut text = format!(
         "  {}: {}\n    {}\n    {} ({})\n    the paper: {}\n",
         claim.verdict.words().to_uppercase(),
         claim.id,
         claim.statement,
-        if numbers.is_empty() {
-            "no figure".into()
-        } else {
-            numbers.join(", ")
-        },
+        if numbers.is_empty() { "no figure".into() } else { numbers.join(", ") },
         claim.reason,
         claim.reported
     );

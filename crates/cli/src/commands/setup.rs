@@ -12,11 +12,7 @@ pub fn problem(args: &DataArgs) -> Result<Problem, CliError> {
     let Some(path) = &args.data else {
         return embedded(&args.dataset).map_err(|error| CliError::Usage(error.to_string()));
     };
-    let options = CsvOptions {
-        categorical: args.categorical.clone(),
-        missing: args.missing.clone(),
-        delimiter: None,
-    };
+    let options = CsvOptions { categorical: args.categorical.clone(), missing: args.missing.clone(), delimiter: None };
     let table = load_csv(path, &options)?;
     let (target, guessed) = match &args.target {
         Some(target) => (target.clone(), false),
@@ -24,10 +20,7 @@ pub fn problem(args: &DataArgs) -> Result<Problem, CliError> {
     };
     let mut problem = Problem::from_table(table, &target, args.positive.as_deref())?;
     if guessed {
-        problem.notes.insert(
-            0,
-            format!("no --target was given: `{target}` is taken as the column to predict"),
-        );
+        problem.notes.insert(0, format!("no --target was given: `{target}` is taken as the column to predict"));
     }
     Ok(problem)
 }
@@ -35,9 +28,7 @@ pub fn problem(args: &DataArgs) -> Result<Problem, CliError> {
 /// The metric to select by.
 pub fn metric(args: &BudgetArgs, classes: usize) -> Result<Metric, CliError> {
     match &args.metric {
-        Some(name) => name
-            .parse()
-            .map_err(|error: UnknownMetric| CliError::Usage(error.to_string())),
+        Some(name) => name.parse().map_err(|error: UnknownMetric| CliError::Usage(error.to_string())),
         None if classes == 2 => Ok(Metric::F1),
         None => Ok(Metric::BalancedAccuracy),
     }
@@ -56,10 +47,7 @@ pub fn fit_config(args: &BudgetArgs) -> Result<FitConfig, CliError> {
     let config = FitConfig::new()
         .with_optimizer(match args.optimizer {
             OptimizerArg::Adam => OptimizerKind::Adam,
-            OptimizerArg::Sgd => OptimizerKind::Sgd {
-                momentum: 0.9,
-                nesterov: false,
-            },
+            OptimizerArg::Sgd => OptimizerKind::Sgd { momentum: 0.9, nesterov: false },
         })
         .with_learning_rate(args.learning_rate)
         .with_schedule(match args.schedule {

@@ -15,9 +15,7 @@ pub fn run(args: &ShowArgs) -> Result<ExitCode, CliError> {
     if pages.is_empty() {
         let names = OBJECTIVES.iter().map(|o| o.name).chain(STUDIES.iter().map(|s| s.id));
         let hint = did_you_mean(suggest(name, names).as_deref());
-        return Err(CliError::Usage(format!(
-            "nothing is called `{name}`{hint} (`contrarian list` shows the names)"
-        )));
+        return Err(CliError::Usage(format!("nothing is called `{name}`{hint} (`contrarian list` shows the names)")));
     }
     output::print(&pages.join("\n"))?;
     Ok(ExitCode::SUCCESS)
@@ -57,20 +55,12 @@ fn study_page(study: &Study) -> String {
         study.id, study.title, study.authors, study.arxiv, study.summary
     );
     for claim in study.claims {
-        let _ = writeln!(
-            page,
-            "  {}: {}\n    the paper: {}",
-            claim.id, claim.statement, claim.reported
-        );
+        let _ = writeln!(page, "  {}: {}\n    the paper: {}", claim.id, claim.statement, claim.reported);
         if !claim.differs.is_empty() {
             let _ = writeln!(page, "    here: {}", claim.differs);
         }
     }
-    let objectives: Vec<&str> = OBJECTIVES
-        .iter()
-        .filter(|o| o.paper == Some(study.id))
-        .map(|o| o.name)
-        .collect();
+    let objectives: Vec<&str> = OBJECTIVES.iter().filter(|o| o.paper == Some(study.id)).map(|o| o.name).collect();
     if !objectives.is_empty() {
         let _ = writeln!(page, "\nobjectives: {}", objectives.join(", "));
     }

@@ -30,12 +30,7 @@ pub fn run(args: &TrainArgs) -> Result<ExitCode, CliError> {
     };
     let stop = progress::stop_flag();
     let bar = progress::bar("training");
-    let model = train(
-        &problem,
-        &config,
-        &|done, total| progress::advance(&bar, done, total),
-        &stop,
-    );
+    let model = train(&problem, &config, &|done, total| progress::advance(&bar, done, total), &stop);
     bar.finish_and_clear();
     let model = match model {
         Err(error) if error.fit() == Some(&FitError::Stopped) => {
@@ -46,20 +41,11 @@ pub fn run(args: &TrainArgs) -> Result<ExitCode, CliError> {
     };
     model.save(&folder)?;
     let manifest = &model.manifest;
-    let mut text = format!(
-        "trained with {} on {} rows\n",
-        manifest.objective, manifest.training_rows
-    );
-    let rows = manifest
-        .validation_metrics
-        .iter()
-        .map(|(name, value)| vec![name.clone(), format!("{value:.3}")]);
+    let mut text = format!("trained with {} on {} rows\n", manifest.objective, manifest.training_rows);
+    let rows = manifest.validation_metrics.iter().map(|(name, value)| vec![name.clone(), format!("{value:.3}")]);
     text.push_str(&output::table(&["metric on validation", "value"], rows, 1));
     if let Some(threshold) = manifest.threshold {
-        text.push_str(&format!(
-            "\ndecides for `{}` at a probability of {threshold:.3}\n",
-            manifest.classes[1]
-        ));
+        text.push_str(&format!("\ndecides for `{}` at a probability of {threshold:.3}\n", manifest.classes[1]));
     }
     output::print(&text)?;
     eprintln!("saved in {}", folder.display());

@@ -11,29 +11,16 @@ fn compare_writes_a_table_a_report_and_its_numbers() {
     let data = place.write("t.csv", table(150));
     let run = place.run(&quick(&data));
     run.succeeds();
-    for part in [
-        "cross-entropy, threshold tuned",
-        "focal",
-        "vs cross-entropy",
-        "positive: rare",
-    ] {
+    for part in ["cross-entropy, threshold tuned", "focal", "vs cross-entropy", "positive: rare"] {
         assert!(run.out.contains(part), "{part}: {}", run.out);
     }
-    assert!(
-        run.err.contains("no --target was given") && run.err.contains("`empty` is always missing"),
-        "{}",
-        run.err
-    );
+    assert!(run.err.contains("no --target was given") && run.err.contains("`empty` is always missing"), "{}", run.err);
     let json: Value =
         serde_json::from_str(&std::fs::read_to_string(place.path("out/comparison.json")).unwrap()).unwrap();
     assert_eq!(json["results"].as_array().unwrap().len(), 3);
     let csv = std::fs::read_to_string(place.path("out/results.csv")).unwrap();
     assert!(csv.lines().count() > 3 * 3 * 12);
-    assert!(
-        std::fs::read_to_string(place.path("out/report.html"))
-            .unwrap()
-            .contains("<svg")
-    );
+    assert!(std::fs::read_to_string(place.path("out/report.html")).unwrap().contains("<svg"));
 }
 
 #[test]
@@ -45,12 +32,7 @@ fn the_same_seed_gives_the_same_numbers_on_any_number_of_threads() {
         ));
         let json: Value = serde_json::from_str(&run.succeeds().out).unwrap();
         let metrics = |result: &Value| (result["name"].clone(), result["metrics"].clone());
-        json["results"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .map(metrics)
-            .collect::<Vec<_>>()
+        json["results"].as_array().unwrap().iter().map(metrics).collect::<Vec<_>>()
     };
     assert_eq!(values(1), values(2));
 }
@@ -61,36 +43,23 @@ fn the_search_is_the_same_for_every_objective_and_is_reported() {
     let run = place.run("compare --objectives focal --seeds 2 --epochs 2 --tune 3 --json --out out");
     let json: Value = serde_json::from_str(&run.succeeds().out).unwrap();
     assert_eq!(json["settings"]["tune"], 3);
-    assert!(
-        json["results"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .all(|r| r["chosen"].as_array().unwrap().len() == 2)
-    );
+    assert!(json["results"].as_array().unwrap().iter().all(|r| r["chosen"].as_array().unwrap().len() == 2));
 }
 
 #[test]
 fn a_trained_model_predicts_what_it_learned() {
     let place = Place::new();
     let data = place.write("t.csv", table(300));
-    let trained = place.run(&format!(
-        "train --data {} --objective any-loss(metric=f1,scale=10) --out model",
-        data.display()
-    ));
+    let trained =
+        place.run(&format!("train --data {} --objective any-loss(metric=f1,scale=10) --out model", data.display()));
     trained.succeeds();
     assert!(trained.out.contains("f1"));
-    place
-        .run(&format!("predict --model model --data {} --out p.csv", data.display()))
-        .succeeds();
+    place.run(&format!("predict --model model --data {} --out p.csv", data.display())).succeeds();
     let predictions = std::fs::read_to_string(place.path("p.csv")).unwrap();
     let mut lines = predictions.lines();
     assert_eq!(lines.next(), Some("kind,p(common),p(rare)"));
     let truth = table(300);
-    let right = lines
-        .zip(truth.lines().skip(1))
-        .filter(|(p, t)| p.split(',').next() == t.rsplit(',').next())
-        .count();
+    let right = lines.zip(truth.lines().skip(1)).filter(|(p, t)| p.split(',').next() == t.rsplit(',').next()).count();
     assert!(right > 260, "{right} of 300 rows are right");
 }
 
@@ -108,13 +77,7 @@ fn lists_and_pages_know_everything() {
         }
     }
     for shell in ["bash", "zsh", "fish"] {
-        assert!(
-            place
-                .run(&format!("completions {shell}"))
-                .succeeds()
-                .out
-                .contains("contrarian")
-        );
+        assert!(place.run(&format!("completions {shell}")).succeeds().out.contains("contrarian"));
     }
 }
 
@@ -132,13 +95,7 @@ fn a_study_prints_its_claims_and_can_be_run_again() {
     let again = place.run("run --config out/config.toml --json --out again");
     let again: Value = serde_json::from_str(&again.succeeds().out).unwrap();
     assert_eq!(again["claims"], json["claims"]);
-    assert!(
-        place
-            .run("run any-loss --preset smoke --out any")
-            .succeeds()
-            .out
-            .contains("f1-linear")
-    );
+    assert!(place.run("run any-loss --preset smoke --out any").succeeds().out.contains("f1-linear"));
 }
 
 #[test]

@@ -16,9 +16,7 @@ pub struct Outcome {
 
 impl Place {
     pub fn new() -> Self {
-        Self {
-            folder: tempfile::tempdir().unwrap(),
-        }
+        Self { folder: tempfile::tempdir().unwrap() }
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
@@ -52,11 +50,7 @@ pub fn outcome(output: &std::process::Output) -> Outcome {
     let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
     let err = text(&output.stderr);
     assert!(!err.contains("panicked"), "{err}");
-    Outcome {
-        code: output.status.code().unwrap_or(-1),
-        out: text(&output.stdout),
-        err,
-    }
+    Outcome { code: output.status.code().unwrap_or(-1), out: text(&output.stdout), err }
 }
 
 impl Outcome {
@@ -80,11 +74,7 @@ pub fn table(rows: usize) -> String {
     for row in 0..rows {
         let positive = row % 5 == 0;
         let size = (row * 37 % 100) as f64 / 50.0 + if positive { 1.5 } else { 0.0 };
-        let size = if row % 17 == 3 {
-            "?".to_string()
-        } else {
-            size.to_string()
-        };
+        let size = if row % 17 == 3 { "?".to_string() } else { size.to_string() };
         let colour = ["red", "green", "blue"][row * 7 % 3];
         text += &format!("{size},{colour},,{}\n", if positive { "rare" } else { "common" });
     }
@@ -93,8 +83,5 @@ pub fn table(rows: usize) -> String {
 
 /// A fast comparison of a file.
 pub fn quick(path: &Path) -> String {
-    format!(
-        "compare --data {} --objectives cross-entropy,focal --seeds 3 --epochs 3 --out out",
-        path.display()
-    )
+    format!("compare --data {} --objectives cross-entropy,focal --seeds 3 --epochs 3 --out out", path.display())
 }

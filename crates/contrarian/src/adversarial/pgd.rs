@@ -62,22 +62,12 @@ impl PgdConfig {
     /// # Errors
     /// Names the first parameter outside its range.
     pub fn validate(&self) -> Result<(), InvalidParameter> {
-        require(
-            self.epsilon >= 0.0 && self.epsilon.is_finite(),
-            "epsilon",
-            self.epsilon,
-            "finite and at least 0",
-        )?;
+        require(self.epsilon >= 0.0 && self.epsilon.is_finite(), "epsilon", self.epsilon, "finite and at least 0")?;
         require((0.0..=1.0).contains(&self.start), "start", self.start, "in [0, 1]")?;
         let step = self.step_size.unwrap_or(1.0);
         require(step > 0.0 && step.is_finite(), "step_size", step, "finite and above 0")?;
         let (low, high) = self.clamp.unwrap_or((0.0, 0.0));
-        require(
-            low <= high,
-            "clamp",
-            format!("({low}, {high})"),
-            "a lower and an upper end",
-        )
+        require(low <= high, "clamp", format!("({low}, {high})"), "a lower and an upper end")
     }
 
     /// The attacked inputs, without gradient history. `objective` maps inputs on an autodiff device to the scalar to
@@ -139,14 +129,9 @@ fn row_lengths(x: Tensor<2>) -> Tensor<2> {
 }
 
 fn uniform([rows, columns]: [usize; 2], bound: f64, like: &Tensor<2>, rng: &mut Xoshiro256PlusPlus) -> Tensor<2> {
-    let draws: Vec<f64> = (0..rows * columns)
-        .map(|_| rng.random_range(-1.0..=1.0) * bound)
-        .collect();
+    let draws: Vec<f64> = (0..rows * columns).map(|_| rng.random_range(-1.0..=1.0) * bound).collect();
     let device: Device = like.device();
-    Tensor::from_data(
-        TensorData::new(draws, [rows, columns]).convert_dtype(like.dtype()),
-        (&device, like.dtype()),
-    )
+    Tensor::from_data(TensorData::new(draws, [rows, columns]).convert_dtype(like.dtype()), (&device, like.dtype()))
 }
 
 /// How far an attack moves the margins, summed over the batch: the inner objective of the
@@ -241,13 +226,6 @@ mod tests {
     #[test]
     fn bad_parameters_are_named() {
         assert_eq!(PgdConfig::new(-1.0).validate().unwrap_err().field, "epsilon");
-        assert_eq!(
-            PgdConfig::new(1.0)
-                .with_clamp(Some((1.0, 0.0)))
-                .validate()
-                .unwrap_err()
-                .field,
-            "clamp"
-        );
+        assert_eq!(PgdConfig::new(1.0).with_clamp(Some((1.0, 0.0))).validate().unwrap_err().field, "clamp");
     }
 }

@@ -67,27 +67,12 @@ impl AnyLossConfig {
     /// # Errors
     /// Names the first parameter outside its range.
     pub fn validate(&self) -> Result<(), InvalidParameter> {
-        require(
-            self.beta > 0.0 && self.beta.is_finite(),
-            "beta",
-            self.beta,
-            "finite and above 0",
-        )?;
-        require(
-            self.scale > 0.0 && self.scale.is_finite(),
-            "scale",
-            self.scale,
-            "finite and above 0",
-        )
+        require(self.beta > 0.0 && self.beta.is_finite(), "beta", self.beta, "finite and above 0")?;
+        require(self.scale > 0.0 && self.scale.is_finite(), "scale", self.scale, "finite and above 0")
     }
 
     fn build(&self) -> AnyLoss {
-        AnyLoss {
-            metric: self.metric,
-            beta: self.beta,
-            scale: self.scale,
-            input: self.input,
-        }
+        AnyLoss { metric: self.metric, beta: self.beta, scale: self.scale, input: self.input }
     }
 }
 

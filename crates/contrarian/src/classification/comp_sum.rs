@@ -77,11 +77,7 @@ mean_of_examples!(CompSumLoss);
 /// `Phi_tau(e^A - 1)`.
 pub(super) fn phi(a: Tensor<1>, tau: f64) -> Tensor<1> {
     // At tau = 1 the limit; next to it expm1 keeps every digit, where a difference of powers would lose them.
-    if tau == 1.0 {
-        a
-    } else {
-        expm1(a.mul_scalar(1.0 - tau)).mul_scalar(1.0 / (1.0 - tau))
-    }
+    if tau == 1.0 { a } else { expm1(a.mul_scalar(1.0 - tau)).mul_scalar(1.0 / (1.0 - tau)) }
 }
 
 pub(super) fn require_tau(tau: f64) -> Result<(), InvalidParameter> {

@@ -30,10 +30,7 @@ impl CrossEntropyLossConfig {
     }
 
     fn build(&self) -> CrossEntropyLoss {
-        CrossEntropyLoss {
-            class_weights: self.class_weights.clone(),
-            label_smoothing: self.label_smoothing,
-        }
+        CrossEntropyLoss { class_weights: self.class_weights.clone(), label_smoothing: self.label_smoothing }
     }
 }
 
@@ -71,12 +68,7 @@ impl CrossEntropyLoss {
         let cost = activation::log_softmax(logits, 1).neg();
         let cost = match &self.class_weights {
             Some(weights) => {
-                assert_eq!(
-                    weights.len(),
-                    classes,
-                    "{} class weights for {classes} classes",
-                    weights.len()
-                );
+                assert_eq!(weights.len(), classes, "{} class weights for {classes} classes", weights.len());
                 let flat = cost.clone().reshape([batch * classes]);
                 cost * constant(weights, &flat).reshape([1, classes])
             }

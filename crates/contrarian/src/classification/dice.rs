@@ -53,36 +53,18 @@ objective_config!(BinaryDiceLossConfig => BinaryDiceLoss);
 
 pub(super) fn require_smooth(smooth: f64, level: Level) -> Result<(), InvalidParameter> {
     match level {
-        Level::Batch => require(
-            smooth >= 0.0 && smooth.is_finite(),
-            "smooth",
-            smooth,
-            "finite and at least 0",
-        ),
+        Level::Batch => require(smooth >= 0.0 && smooth.is_finite(), "smooth", smooth, "finite and at least 0"),
         // A negative whose weight underflows would be 0/0.
-        Level::Example => require(
-            smooth > 0.0 && smooth.is_finite(),
-            "smooth",
-            smooth,
-            "finite and above 0 at example level",
-        ),
+        Level::Example => {
+            require(smooth > 0.0 && smooth.is_finite(), "smooth", smooth, "finite and above 0 at example level")
+        }
     }
 }
 
 fn require_dice(smooth: f64, alpha: f64, level: Level, ohem_ratio: f64) -> Result<(), InvalidParameter> {
     require_smooth(smooth, level)?;
-    require(
-        alpha >= 0.0 && alpha.is_finite(),
-        "alpha",
-        alpha,
-        "finite and at least 0",
-    )?;
-    require(
-        ohem_ratio >= 0.0 && ohem_ratio.is_finite(),
-        "ohem_ratio",
-        ohem_ratio,
-        "finite and at least 0",
-    )
+    require(alpha >= 0.0 && alpha.is_finite(), "alpha", alpha, "finite and at least 0")?;
+    require(ohem_ratio >= 0.0 && ohem_ratio.is_finite(), "ohem_ratio", ohem_ratio, "finite and at least 0")
 }
 
 /// Self-adjusting dice loss for two classes: a soft F1 in which decided examples weigh less.
@@ -136,10 +118,7 @@ impl BinaryDiceLoss {
     /// # Panics
     /// When the mask is false everywhere: there is nothing to score.
     pub fn forward_masked(&self, logits: Tensor<1>, labels: Tensor<1, Int>, mask: Tensor<1, Bool>) -> Tensor<1> {
-        assert!(
-            mask.clone().any().into_scalar::<bool>(),
-            "nothing to score: the mask is false everywhere"
-        );
+        assert!(mask.clone().any().into_scalar::<bool>(), "nothing to score: the mask is false everywhere");
         let keep = logits.zeros_like().mask_fill(mask, 1.0);
         self.over_kept(logits, labels, keep)
     }
@@ -148,14 +127,8 @@ impl BinaryDiceLoss {
         let y = float_labels(labels, &logits);
         let w = (log_sigmoid(logits.clone().neg()).mul_scalar(self.alpha) + log_sigmoid(logits.clone())).exp();
         let column = |x: Tensor<1>| x.unsqueeze_dim::<2>(1);
-        let dice = Dice {
-            smooth: self.smooth,
-            squared: self.squared,
-            level: self.level,
-            ohem_ratio: self.ohem_ratio,
-        };
-        dice.loss(&column(logits), column(w), column(y), column(keep))
-            .reshape([1])
+        let dice = Dice { smooth: self.smooth, squared: self.squared, level: self.level, ohem_ratio: self.ohem_ratio };
+        dice.loss(&column(logits), column(w), column(y), column(keep)).reshape([1])
     }
 }
 
@@ -239,12 +212,7 @@ impl MulticlassDiceLoss {
         let log_p = activation::log_softmax(logits.clone(), 1);
         let w = (log_one_minus_softmax(logits).mul_scalar(self.alpha) + log_p.clone()).exp();
         let keep = w.ones_like();
-        let dice = Dice {
-            smooth: self.smooth,
-            squared: self.squared,
-            level: self.level,
-            ohem_ratio: self.ohem_ratio,
-        };
+        let dice = Dice { smooth: self.smooth, squared: self.squared, level: self.level, ohem_ratio: self.ohem_ratio };
         dice.loss(&log_p, w, y, keep).sum()
     }
 }
@@ -262,11 +230,7 @@ struct Dice {
 impl Dice {
     /// `scores` rank the negatives for mining; all are `[rows, columns]`, the result is `[1, columns]`.
     fn loss(&self, scores: &Tensor<2>, w: Tensor<2>, y: Tensor<2>, keep: Tensor<2>) -> Tensor<2> {
-        let keep = if self.ohem_ratio > 0.0 {
-            keep_hardest(scores, &y, keep, self.ohem_ratio)
-        } else {
-            keep
-        };
+        let keep = if self.ohem_ratio > 0.0 { keep_hardest(scores, &y, keep, self.ohem_ratio) } else { keep };
         let (w, y) = (w * keep.clone(), y * keep.clone());
         let top = (w.clone() * y.clone()).mul_scalar(2.0);
         let bottom = if self.squared { w.square() + y.square() } else { w + y };

@@ -33,33 +33,13 @@ impl EnsLossConfig {
     /// # Errors
     /// Names the first parameter outside its range.
     pub fn validate(&self) -> Result<(), InvalidParameter> {
-        require(
-            self.box_cox_lambda.is_finite(),
-            "box_cox_lambda",
-            self.box_cox_lambda,
-            "finite",
-        )?;
-        require(
-            self.cap > 0.0 && self.cap.is_finite(),
-            "cap",
-            self.cap,
-            "finite and above 0",
-        )?;
-        require(
-            self.floor >= 0.0 && self.floor.is_finite(),
-            "floor",
-            self.floor,
-            "finite and at least 0",
-        )
+        require(self.box_cox_lambda.is_finite(), "box_cox_lambda", self.box_cox_lambda, "finite")?;
+        require(self.cap > 0.0 && self.cap.is_finite(), "cap", self.cap, "finite and above 0")?;
+        require(self.floor >= 0.0 && self.floor.is_finite(), "floor", self.floor, "finite and at least 0")
     }
 
     fn build(&self) -> EnsLoss {
-        EnsLoss {
-            box_cox_lambda: self.box_cox_lambda,
-            cap: self.cap,
-            tail: self.tail,
-            floor: self.floor,
-        }
+        EnsLoss { box_cox_lambda: self.box_cox_lambda, cap: self.cap, tail: self.tail, floor: self.floor }
     }
 }
 
@@ -155,9 +135,7 @@ impl EnsLoss {
 
 impl LogitObjective for EnsLoss {
     fn loss(&self, batch: LogitBatch, state: &mut ObjectiveState) -> Tensor<1> {
-        let ObjectiveState::Random(rng) = state else {
-            panic!("EnsLoss needs the state its initial_state gives")
-        };
+        let ObjectiveState::Random(rng) = state else { panic!("EnsLoss needs the state its initial_state gives") };
         self.forward(binary_score(batch.logits), batch.labels, rng)
     }
 
@@ -179,11 +157,7 @@ pub struct EnsLossSchedule {
 
 impl Default for EnsLossSchedule {
     fn default() -> Self {
-        Self {
-            period: None,
-            low: -1.0,
-            high: 1.0,
-        }
+        Self { period: None, low: -1.0, high: 1.0 }
     }
 }
 
@@ -191,10 +165,7 @@ impl EnsLossSchedule {
     /// To call at the end of every epoch, counted from 1: sets a new parameter, uniform in `[low, high]`, when the period
     /// is full.
     pub fn end_of_epoch(&self, objective: &mut EnsLoss, epoch: usize, rng: &mut Xoshiro256PlusPlus) {
-        if self
-            .period
-            .is_some_and(|period| period > 0 && epoch.is_multiple_of(period))
-        {
+        if self.period.is_some_and(|period| period > 0 && epoch.is_multiple_of(period)) {
             objective.box_cox_lambda = rng.random_range(self.low..=self.high);
         }
     }

@@ -28,10 +28,7 @@ impl FocalLossConfig {
     }
 
     fn build(&self) -> FocalLoss {
-        FocalLoss {
-            gamma: self.gamma,
-            class_weights: self.class_weights.clone(),
-        }
+        FocalLoss { gamma: self.gamma, class_weights: self.class_weights.clone() }
     }
 }
 
@@ -70,12 +67,7 @@ impl FocalLoss {
         let losses = log_rest.mul_scalar(self.gamma).exp() * log_p_target(logits, labels.clone()).neg();
         match &self.class_weights {
             Some(weights) => {
-                assert_eq!(
-                    weights.len(),
-                    classes,
-                    "{} class weights for {classes} classes",
-                    weights.len()
-                );
+                assert_eq!(weights.len(), classes, "{} class weights for {classes} classes", weights.len());
                 losses.clone() * constant(weights, &losses).select(0, labels)
             }
             None => losses,
@@ -86,21 +78,11 @@ impl FocalLoss {
 mean_of_examples!(FocalLoss);
 
 pub(super) fn require_gamma(gamma: f64) -> Result<(), InvalidParameter> {
-    require(
-        gamma >= 0.0 && gamma.is_finite(),
-        "gamma",
-        gamma,
-        "finite and at least 0",
-    )
+    require(gamma >= 0.0 && gamma.is_finite(), "gamma", gamma, "finite and at least 0")
 }
 
 pub(super) fn require_weights(weights: Option<&[f64]>) -> Result<(), InvalidParameter> {
     let weights = weights.unwrap_or(&[]);
     let legal = weights.iter().all(|w| *w > 0.0 && w.is_finite());
-    require(
-        legal,
-        "class_weights",
-        format!("{weights:?}"),
-        "a finite number above 0 for every class",
-    )
+    require(legal, "class_weights", format!("{weights:?}"), "a finite number above 0 for every class")
 }

@@ -61,11 +61,7 @@ impl GceLoss {
     /// - output: `[batch]`
     pub fn forward_no_reduction(&self, logits: Tensor<2>, labels: Tensor<1, Int>) -> Tensor<1> {
         let losses = expm1(log_p_target(logits, labels).mul_scalar(self.q)).mul_scalar(-1.0 / self.q);
-        if self.k == 0.0 {
-            losses
-        } else {
-            losses.clamp_max((1.0 - self.k.powf(self.q)) / self.q)
-        }
+        if self.k == 0.0 { losses } else { losses.clamp_max((1.0 - self.k.powf(self.q)) / self.q) }
     }
 }
 

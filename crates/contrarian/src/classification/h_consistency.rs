@@ -40,10 +40,7 @@ impl HConsistencyTransform {
     pub fn new(tau: f64, n_classes: usize) -> Result<Self, InvalidParameter> {
         require_tau(tau)?;
         require(n_classes >= 2, "n_classes", n_classes, "at least 2")?;
-        Ok(Self {
-            tau,
-            classes: n_classes as f64,
-        })
+        Ok(Self { tau, classes: n_classes as f64 })
     }
 
     /// `T_tau(beta)`; `beta` is clamped to `[0, 1]`.
@@ -56,17 +53,9 @@ impl HConsistencyTransform {
         if tau == 1.0 {
             // (1 - b) log(1 - b) tends to 0 at b = 1.
             let right = if b == 1.0 { 0.0 } else { (1.0 - b) / 2.0 * (-b).ln_1p() };
-            return if b < SERIES_BELOW {
-                b * b / 2.0
-            } else {
-                f64::midpoint(1.0, b) * b.ln_1p() + right
-            };
+            return if b < SERIES_BELOW { b * b / 2.0 } else { f64::midpoint(1.0, b) * b.ln_1p() + right };
         }
-        let scale = if tau < 1.0 {
-            2f64.powf(1.0 - tau) / (1.0 - tau)
-        } else {
-            1.0 / self.upper_scale()
-        };
+        let scale = if tau < 1.0 { 2f64.powf(1.0 - tau) / (1.0 - tau) } else { 1.0 / self.upper_scale() };
         if b < SERIES_BELOW {
             // The mean of powers is 1 + (s - 1) b^2 / 2 + O(b^4), with s - 1 = (tau - 1)/(2 - tau).
             return scale * (tau - 1.0).abs() / (2.0 - tau) * b * b / 2.0;
@@ -143,11 +132,7 @@ mod tests {
                 let h = HConsistencyTransform::new(tau, k).unwrap();
                 for beta in [1e-5, 1e-3, 0.1, 0.5, 0.99] {
                     let t = h.transform(beta);
-                    assert!(
-                        (h.gamma(t) / beta - 1.0).abs() < 1e-6,
-                        "tau {tau} beta {beta}: {}",
-                        h.gamma(t)
-                    );
+                    assert!((h.gamma(t) / beta - 1.0).abs() < 1e-6, "tau {tau} beta {beta}: {}", h.gamma(t));
                     assert!(h.gamma_upper(t) >= beta * (1.0 - 1e-6), "tau {tau} beta {beta}");
                 }
                 assert_eq!(h.gamma(h.transform(1.0)), 1.0);
@@ -170,25 +155,13 @@ mod tests {
         for tau in [0.0f64, 0.5, 1.0, 1.5] {
             let h = HConsistencyTransform::new(tau, 2).unwrap();
             let phi = |u: f64| {
-                if tau == 1.0 {
-                    u.ln_1p()
-                } else {
-                    ((1.0 + u).powf(1.0 - tau) - 1.0) / (1.0 - tau)
-                }
+                if tau == 1.0 { u.ln_1p() } else { ((1.0 + u).powf(1.0 - tau) - 1.0) / (1.0 - tau) }
             };
             let b = 0.4;
             let risk = |x: f64| f64::midpoint(1.0, b) * phi((-x).exp()) + (1.0 - b) / 2.0 * phi(x.exp());
-            let best = |from: i32, to: i32| {
-                (from..=to)
-                    .map(|i| risk(f64::from(i) / 1000.0))
-                    .fold(f64::MAX, f64::min)
-            };
+            let best = |from: i32, to: i32| (from..=to).map(|i| risk(f64::from(i) / 1000.0)).fold(f64::MAX, f64::min);
             let regret = best(-20_000, 0) - best(-20_000, 20_000);
-            assert!(
-                (regret - h.transform(b)).abs() < 1e-6,
-                "tau {tau}: {regret} against {}",
-                h.transform(b)
-            );
+            assert!((regret - h.transform(b)).abs() < 1e-6, "tau {tau}: {regret} against {}", h.transform(b));
         }
     }
 

@@ -84,21 +84,12 @@ impl LdrKlLossConfig {
     /// # Errors
     /// Names the first parameter outside its range.
     pub fn validate(&self) -> Result<(), InvalidParameter> {
-        require(
-            self.lambda > 0.0 && self.lambda.is_finite(),
-            "lambda",
-            self.lambda,
-            "finite and above 0",
-        )?;
+        require(self.lambda > 0.0 && self.lambda.is_finite(), "lambda", self.lambda, "finite and above 0")?;
         require_margin(self.margin)
     }
 
     fn build(&self) -> LdrKlLoss {
-        LdrKlLoss {
-            lambda: self.lambda,
-            margin: self.margin,
-            normalization: self.normalization,
-        }
+        LdrKlLoss { lambda: self.lambda, margin: self.margin, normalization: self.normalization }
     }
 }
 
@@ -134,11 +125,7 @@ impl LdrKlLoss {
     /// - output: `[batch]`
     pub fn forward_no_reduction(&self, logits: Tensor<2>, labels: Tensor<1, Int>) -> Tensor<1> {
         let f = self.normalization.apply(logits);
-        let lambda = f
-            .clone()
-            .without_autodiff()
-            .slice([0..f.dims()[0], 0..1])
-            .full_like(self.lambda);
+        let lambda = f.clone().without_autodiff().slice([0..f.dims()[0], 0..1]).full_like(self.lambda);
         soft_max_of_differences(margin_differences(f, labels, self.margin), lambda)
     }
 }
@@ -168,28 +155,13 @@ impl AldrKlLossConfig {
     /// # Errors
     /// Names the first parameter outside its range.
     pub fn validate(&self) -> Result<(), InvalidParameter> {
-        require(
-            self.lambda0 > 0.0 && self.lambda0.is_finite(),
-            "lambda0",
-            self.lambda0,
-            "finite and above 0",
-        )?;
-        require(
-            self.alpha > 1.0 && self.alpha.is_finite(),
-            "alpha",
-            self.alpha,
-            "finite and above 1",
-        )?;
+        require(self.lambda0 > 0.0 && self.lambda0.is_finite(), "lambda0", self.lambda0, "finite and above 0")?;
+        require(self.alpha > 1.0 && self.alpha.is_finite(), "alpha", self.alpha, "finite and above 1")?;
         require_margin(self.margin)
     }
 
     fn build(&self) -> AldrKlLoss {
-        AldrKlLoss {
-            lambda0: self.lambda0,
-            alpha: self.alpha,
-            margin: self.margin,
-            normalization: self.normalization,
-        }
+        AldrKlLoss { lambda0: self.lambda0, alpha: self.alpha, margin: self.margin, normalization: self.normalization }
     }
 }
 
@@ -255,14 +227,9 @@ impl AldrKlLoss {
         let p = activation::softmax(f.clone().without_autodiff() / old, 1).add_scalar(FLOOR);
         let p = p.clone() / p.sum_dim(1);
         let kl = (p.clone() * p.log().add_scalar(log_k)).sum_dim(1);
-        let new = kl
-            .mul_scalar(-self.lambda0 / (self.alpha * log_k))
-            .add_scalar(self.lambda0);
-        let penalty = new
-            .clone()
-            .sub_scalar(self.lambda0)
-            .square()
-            .mul_scalar(self.alpha * log_k / (2.0 * self.lambda0));
+        let new = kl.mul_scalar(-self.lambda0 / (self.alpha * log_k)).add_scalar(self.lambda0);
+        let penalty =
+            new.clone().sub_scalar(self.lambda0).square().mul_scalar(self.alpha * log_k / (2.0 * self.lambda0));
         let lambdas = lambdas.select_assign(0, ids, new.clone().reshape([batch]), IndexingUpdateOp::Assign);
         let losses = soft_max_of_differences(margin_differences(f, labels, self.margin), new);
         ((losses - penalty.reshape([batch])).mean(), lambdas)
@@ -276,10 +243,7 @@ fn check_ids(ids: &Tensor<1, Int>, n_examples: usize) {
         seen.first().is_none_or(|&id| id >= 0) && seen.last().is_none_or(|&id| (id as usize) < n_examples),
         "example ids must be in 0..{n_examples}"
     );
-    assert!(
-        seen.windows(2).all(|pair| pair[0] != pair[1]),
-        "an example id occurs twice in a batch"
-    );
+    assert!(seen.windows(2).all(|pair| pair[0] != pair[1]), "an example id occurs twice in a batch");
 }
 
 impl LogitObjective for AldrKlLoss {

@@ -24,9 +24,7 @@ impl Level {
         let loss = |top: Tensor<2>, bottom: Tensor<2>| {
             let bottom = bottom.add_scalar(smooth);
             let nothing = bottom.clone().equal_scalar(0.0);
-            (top.add_scalar(smooth) / bottom.mask_fill(nothing, 1.0))
-                .neg()
-                .add_scalar(1.0)
+            (top.add_scalar(smooth) / bottom.mask_fill(nothing, 1.0)).neg().add_scalar(1.0)
         };
         match self {
             Self::Batch => loss(top.sum_dim(0), bottom.sum_dim(0)),

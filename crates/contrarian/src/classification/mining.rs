@@ -11,11 +11,7 @@ use burn::tensor::{Tensor, TensorData};
 pub(super) fn keep_hardest(scores: &Tensor<2>, targets: &Tensor<2>, keep: Tensor<2>, ratio: f64) -> Tensor<2> {
     let [rows, columns] = scores.dims();
     // Read back on purpose: mining must break ties by index to be repeatable, and the backends' selections are unstable.
-    let read = |x: Tensor<2>| {
-        x.into_data()
-            .try_cast(burn::tensor::DType::F64)
-            .and_then(|d| d.try_to_vec::<f64>())
-    };
+    let read = |x: Tensor<2>| x.into_data().try_cast(burn::tensor::DType::F64).and_then(|d| d.try_to_vec::<f64>());
     let (Ok(scores), Ok(targets), Ok(mut kept)) =
         (read(scores.clone().detach()), read(targets.clone()), read(keep.clone()))
     else {

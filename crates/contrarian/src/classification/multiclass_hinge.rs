@@ -54,9 +54,7 @@ impl CrammerSingerLoss {
     pub fn forward_no_reduction(&self, logits: Tensor<2>, labels: Tensor<1, Int>) -> Tensor<1> {
         let [batch, _] = logits.dims();
         // The label's own entry is 0, so the maximum needs no further clipping.
-        margin_differences(logits, labels, self.margin)
-            .max_dim(1)
-            .reshape([batch])
+        margin_differences(logits, labels, self.margin).max_dim(1).reshape([batch])
     }
 }
 
@@ -109,10 +107,7 @@ impl WestonWatkinsLoss {
     /// - output: `[batch]`
     pub fn forward_no_reduction(&self, logits: Tensor<2>, labels: Tensor<1, Int>) -> Tensor<1> {
         let [batch, _] = logits.dims();
-        margin_differences(logits, labels, self.margin)
-            .clamp_min(0.0)
-            .mean_dim(1)
-            .reshape([batch])
+        margin_differences(logits, labels, self.margin).clamp_min(0.0).mean_dim(1).reshape([batch])
     }
 }
 
@@ -122,16 +117,9 @@ mean_of_examples!(WestonWatkinsLoss);
 pub(super) fn margin_differences(scores: Tensor<2>, labels: Tensor<1, Int>, margin: f64) -> Tensor<2> {
     let [batch, classes] = scores.dims();
     let own = gather_target(scores.clone(), labels.clone()).reshape([batch, 1]);
-    (scores - own)
-        .add_scalar(margin)
-        .mask_fill(target_mask(labels, classes), 0.0)
+    (scores - own).add_scalar(margin).mask_fill(target_mask(labels, classes), 0.0)
 }
 
 pub(super) fn require_margin(margin: f64) -> Result<(), InvalidParameter> {
-    require(
-        margin >= 0.0 && margin.is_finite(),
-        "margin",
-        margin,
-        "finite and at least 0",
-    )
+    require(margin >= 0.0 && margin.is_finite(), "margin", margin, "finite and at least 0")
 }

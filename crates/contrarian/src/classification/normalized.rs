@@ -18,12 +18,7 @@ fn normalized_ce(logits: Tensor<2>, labels: Tensor<1, Int>) -> (Tensor<1>, Tenso
 }
 
 fn require_weights(alpha: f64, beta: f64) -> Result<(), InvalidParameter> {
-    require(
-        alpha >= 0.0 && alpha.is_finite(),
-        "alpha",
-        alpha,
-        "finite and at least 0",
-    )?;
+    require(alpha >= 0.0 && alpha.is_finite(), "alpha", alpha, "finite and at least 0")?;
     require(beta >= 0.0 && beta.is_finite(), "beta", beta, "finite and at least 0")
 }
 
@@ -48,20 +43,11 @@ impl NceRceLossConfig {
     /// Names the first parameter outside its range.
     pub fn validate(&self) -> Result<(), InvalidParameter> {
         require_weights(self.alpha, self.beta)?;
-        require(
-            self.log_zero <= 0.0 && self.log_zero.is_finite(),
-            "log_zero",
-            self.log_zero,
-            "finite and at most 0",
-        )
+        require(self.log_zero <= 0.0 && self.log_zero.is_finite(), "log_zero", self.log_zero, "finite and at most 0")
     }
 
     fn build(&self) -> NceRceLoss {
-        NceRceLoss {
-            alpha: self.alpha,
-            beta: self.beta,
-            log_zero: self.log_zero,
-        }
+        NceRceLoss { alpha: self.alpha, beta: self.beta, log_zero: self.log_zero }
     }
 }
 
@@ -128,12 +114,7 @@ impl NceAulLossConfig {
     }
 
     fn build(&self) -> NceAulLoss {
-        NceAulLoss {
-            alpha: self.alpha,
-            beta: self.beta,
-            a: self.a,
-            q: self.q,
-        }
+        NceAulLoss { alpha: self.alpha, beta: self.beta, a: self.a, q: self.q }
     }
 }
 
@@ -206,12 +187,7 @@ impl NceAgceLossConfig {
     }
 
     fn build(&self) -> NceAgceLoss {
-        NceAgceLoss {
-            alpha: self.alpha,
-            beta: self.beta,
-            a: self.a,
-            q: self.q,
-        }
+        NceAgceLoss { alpha: self.alpha, beta: self.beta, a: self.a, q: self.q }
     }
 }
 

@@ -29,12 +29,7 @@ impl SmoothAdvCompSumLossConfig {
     pub fn validate(&self) -> Result<(), InvalidParameter> {
         require_tau(self.tau)?;
         require_rho(self.rho)?;
-        require(
-            self.nu >= 0.0 && self.nu.is_finite(),
-            "nu",
-            self.nu,
-            "finite and at least 0",
-        )
+        require(self.nu >= 0.0 && self.nu.is_finite(), "nu", self.nu, "finite and at least 0")
     }
 
     /// Builds the loss.
@@ -43,11 +38,7 @@ impl SmoothAdvCompSumLossConfig {
     /// When [`validate`](Self::validate) fails, with its message.
     pub fn init(&self) -> SmoothAdvCompSumLoss {
         self.validate().unwrap_or_else(|error| panic!("{error}"));
-        SmoothAdvCompSumLoss {
-            tau: self.tau,
-            rho: self.rho,
-            nu: self.nu,
-        }
+        SmoothAdvCompSumLoss { tau: self.tau, rho: self.rho, nu: self.nu }
     }
 }
 
@@ -135,10 +126,7 @@ impl RhoMarginCompSumLossConfig {
     /// When [`validate`](Self::validate) fails, with its message.
     pub fn init(&self) -> RhoMarginCompSumLoss {
         self.validate().unwrap_or_else(|error| panic!("{error}"));
-        RhoMarginCompSumLoss {
-            tau: self.tau,
-            rho: self.rho,
-        }
+        RhoMarginCompSumLoss { tau: self.tau, rho: self.rho }
     }
 }
 
@@ -170,10 +158,7 @@ impl RhoMarginCompSumLoss {
         let [batch, classes] = logits.dims();
         let margins = gather_target(logits.clone(), labels.clone()).reshape([batch, 1]) - logits;
         let m = margins.mul_scalar(-1.0 / self.rho).add_scalar(1.0).clamp(0.0, 1.0);
-        let total = m
-            .mask_fill(target_mask(labels, classes), 0.0)
-            .sum_dim(1)
-            .reshape([batch]);
+        let total = m.mask_fill(target_mask(labels, classes), 0.0).sum_dim(1).reshape([batch]);
         phi(total.log1p(), self.tau)
     }
 

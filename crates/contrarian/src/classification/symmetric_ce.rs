@@ -24,25 +24,12 @@ impl SymmetricCeLossConfig {
     /// # Errors
     /// Names the first parameter outside its range.
     pub fn validate(&self) -> Result<(), InvalidParameter> {
-        require(
-            (0.0..=1.0).contains(&self.balance),
-            "balance",
-            self.balance,
-            "in [0, 1]",
-        )?;
-        require(
-            self.a >= 0.0 && self.a.is_finite(),
-            "a",
-            self.a,
-            "finite and at least 0",
-        )
+        require((0.0..=1.0).contains(&self.balance), "balance", self.balance, "in [0, 1]")?;
+        require(self.a >= 0.0 && self.a.is_finite(), "a", self.a, "finite and at least 0")
     }
 
     fn build(&self) -> SymmetricCeLoss {
-        SymmetricCeLoss {
-            balance: self.balance,
-            a: self.a,
-        }
+        SymmetricCeLoss { balance: self.balance, a: self.a }
     }
 }
 

@@ -32,28 +32,13 @@ impl TverskyLossConfig {
     /// # Errors
     /// Names the first parameter outside its range.
     pub fn validate(&self) -> Result<(), InvalidParameter> {
-        require(
-            self.alpha >= 0.0 && self.alpha.is_finite(),
-            "alpha",
-            self.alpha,
-            "finite and at least 0",
-        )?;
-        require(
-            self.beta >= 0.0 && self.beta.is_finite(),
-            "beta",
-            self.beta,
-            "finite and at least 0",
-        )?;
+        require(self.alpha >= 0.0 && self.alpha.is_finite(), "alpha", self.alpha, "finite and at least 0")?;
+        require(self.beta >= 0.0 && self.beta.is_finite(), "beta", self.beta, "finite and at least 0")?;
         require_smooth(self.smooth, self.level)
     }
 
     fn build(&self) -> TverskyLoss {
-        TverskyLoss {
-            alpha: self.alpha,
-            beta: self.beta,
-            smooth: self.smooth,
-            level: self.level,
-        }
+        TverskyLoss { alpha: self.alpha, beta: self.beta, smooth: self.smooth, level: self.level }
     }
 }
 
@@ -95,9 +80,7 @@ impl TverskyLoss {
         let tp = p.clone() * y.clone();
         let fp = p * y.clone().neg().add_scalar(1.0);
         let bottom = tp.clone() + fp.mul_scalar(self.alpha) + (rest * y.clone()).mul_scalar(self.beta);
-        self.level
-            .overlap_loss(tp, bottom, y.ones_like(), self.smooth)
-            .reshape([1])
+        self.level.overlap_loss(tp, bottom, y.ones_like(), self.smooth).reshape([1])
     }
 }
 

@@ -78,17 +78,11 @@ pub enum RegistryError {
 
 /// The end of a message about a name that does not exist: "; did you mean `x`?", or nothing.
 pub fn did_you_mean(nearest: Option<&str>) -> String {
-    nearest
-        .map(|name| format!("; did you mean `{name}`?"))
-        .unwrap_or_default()
+    nearest.map(|name| format!("; did you mean `{name}`?")).unwrap_or_default()
 }
 
 fn list_or_none(known: &[String]) -> String {
-    if known.is_empty() {
-        "none".into()
-    } else {
-        known.join(", ")
-    }
+    if known.is_empty() { "none".into() } else { known.join(", ") }
 }
 
 impl ObjectiveSpec {
@@ -105,11 +99,7 @@ impl ObjectiveSpec {
         if entry.classes == Classes::Binary && classes != 2 {
             let any = OBJECTIVES.iter().filter(|entry| entry.classes == Classes::Any);
             let alternatives = any.map(|entry| entry.name.to_string()).collect();
-            return Err(RegistryError::BinaryOnly {
-                objective: self.name.clone(),
-                classes,
-                alternatives,
-            });
+            return Err(RegistryError::BinaryOnly { objective: self.name.clone(), classes, alternatives });
         }
         let mut config = (entry.defaults)();
         for (name, text) in &self.parameters {
@@ -138,9 +128,7 @@ impl ObjectiveSpec {
         let value = match default {
             Value::Number(_) => {
                 let number: f64 = text.parse().map_err(|_| wrong("a number"))?;
-                serde_json::Number::from_f64(number)
-                    .map(Value::Number)
-                    .ok_or_else(|| wrong("a finite number"))?
+                serde_json::Number::from_f64(number).map(Value::Number).ok_or_else(|| wrong("a finite number"))?
             }
             Value::Bool(_) => Value::Bool(text.parse().map_err(|_| wrong("true or false"))?),
             Value::String(_) => Value::String(text.to_string()),
@@ -157,10 +145,7 @@ impl ObjectiveSpec {
     }
 
     fn parameter(&self, error: InvalidParameter) -> RegistryError {
-        RegistryError::Parameter {
-            objective: self.name.clone(),
-            error,
-        }
+        RegistryError::Parameter { objective: self.name.clone(), error }
     }
 }
 
@@ -169,10 +154,7 @@ impl TaskContext {
     fn balanced_weights(&self) -> Vec<f64> {
         let n: usize = self.class_counts.iter().sum();
         let k = self.class_counts.len() as f64;
-        self.class_counts
-            .iter()
-            .map(|&count| n as f64 / (k * count.max(1) as f64))
-            .collect()
+        self.class_counts.iter().map(|&count| n as f64 / (k * count.max(1) as f64)).collect()
     }
 }
 
@@ -181,15 +163,10 @@ impl FromStr for ObjectiveSpec {
 
     fn from_str(text: &str) -> Result<Self, RegistryError> {
         let text = text.trim();
-        let error = |reason: &str| RegistryError::Syntax {
-            text: text.into(),
-            reason: reason.into(),
-        };
+        let error = |reason: &str| RegistryError::Syntax { text: text.into(), reason: reason.into() };
         let (name, inside) = match text.split_once('(') {
             Some((name, rest)) => {
-                let inside = rest
-                    .strip_suffix(')')
-                    .ok_or_else(|| error("the bracket is not closed at the end"))?;
+                let inside = rest.strip_suffix(')').ok_or_else(|| error("the bracket is not closed at the end"))?;
                 (name.trim(), inside)
             }
             None => (text, ""),
@@ -199,19 +176,14 @@ impl FromStr for ObjectiveSpec {
         }
         let mut parameters: Vec<(String, String)> = Vec::new();
         for part in split_outside_brackets(inside).map_err(|reason| error(&reason))? {
-            let (key, value) = part
-                .split_once('=')
-                .ok_or_else(|| error("parameters are written name=value"))?;
+            let (key, value) = part.split_once('=').ok_or_else(|| error("parameters are written name=value"))?;
             let (key, value) = (key.trim().to_string(), value.trim().to_string());
             if parameters.iter().any(|(known, _)| *known == key) {
                 return Err(error(&format!("`{key}` is given twice")));
             }
             parameters.push((key, value));
         }
-        Ok(Self {
-            name: name.into(),
-            parameters,
-        })
+        Ok(Self { name: name.into(), parameters })
     }
 }
 
@@ -219,11 +191,7 @@ impl fmt::Display for ObjectiveSpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.name)?;
         if !self.parameters.is_empty() {
-            let parameters: Vec<String> = self
-                .parameters
-                .iter()
-                .map(|(key, value)| format!("{key}={value}"))
-                .collect();
+            let parameters: Vec<String> = self.parameters.iter().map(|(key, value)| format!("{key}={value}")).collect();
             write!(f, "({})", parameters.join(", "))?;
         }
         Ok(())
@@ -235,10 +203,7 @@ impl fmt::Display for ObjectiveSpec {
 /// # Errors
 /// On the first objective that cannot be read, and on an empty list.
 pub fn parse_list(text: &str) -> Result<Vec<ObjectiveSpec>, RegistryError> {
-    let error = |reason: String| RegistryError::Syntax {
-        text: text.into(),
-        reason,
-    };
+    let error = |reason: String| RegistryError::Syntax { text: text.into(), reason };
     let parts = split_outside_brackets(text).map_err(error)?;
     if parts.is_empty() {
         return Err(error("the list is empty".into()));
@@ -274,9 +239,7 @@ fn split_outside_brackets(text: &str) -> Result<Vec<&str>, String> {
 /// The candidate nearest to `word`, if one is near enough to be what was meant.
 pub fn suggest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<String> {
     let word = word.to_lowercase();
-    let scored = candidates
-        .into_iter()
-        .map(|c| (strsim::jaro_winkler(&word, &c.to_lowercase()), c));
+    let scored = candidates.into_iter().map(|c| (strsim::jaro_winkler(&word, &c.to_lowercase()), c));
     let (score, best) = scored.max_by(|a, b| a.0.total_cmp(&b.0))?;
     (score > 0.75).then(|| best.to_string())
 }
@@ -286,16 +249,11 @@ mod tests {
     use super::*;
 
     fn task(classes: usize) -> TaskContext {
-        TaskContext {
-            class_counts: (1..=classes).map(|c| c * 10).collect(),
-        }
+        TaskContext { class_counts: (1..=classes).map(|c| c * 10).collect() }
     }
 
     fn error(text: &str, classes: usize) -> String {
-        match text
-            .parse::<ObjectiveSpec>()
-            .and_then(|spec| spec.build(&task(classes)))
-        {
+        match text.parse::<ObjectiveSpec>().and_then(|spec| spec.build(&task(classes))) {
             Ok(objective) => panic!("{text} was built: {objective:?}"),
             Err(error) => error.to_string(),
         }
@@ -305,10 +263,7 @@ mod tests {
     fn lists_split_outside_brackets_and_print_as_they_are_read() {
         let list = parse_list(" focal( gamma = 1.5,class_weights=[1, 2] ), mae,any-loss(metric=f1)").unwrap();
         let texts: Vec<String> = list.iter().map(ToString::to_string).collect();
-        assert_eq!(
-            texts,
-            ["focal(gamma=1.5, class_weights=[1, 2])", "mae", "any-loss(metric=f1)"]
-        );
+        assert_eq!(texts, ["focal(gamma=1.5, class_weights=[1, 2])", "mae", "any-loss(metric=f1)"]);
         assert_eq!(parse_list(&texts.join(", ")).unwrap(), list);
         assert!(list.iter().all(|spec| spec.build(&task(2)).is_ok()));
     }
@@ -342,10 +297,7 @@ mod tests {
 
     #[test]
     fn balanced_weights_give_every_class_the_same_total() {
-        let weights = TaskContext {
-            class_counts: vec![90, 10],
-        }
-        .balanced_weights();
+        let weights = TaskContext { class_counts: vec![90, 10] }.balanced_weights();
         assert_eq!(weights, [100.0 / 180.0, 5.0]);
     }
 }

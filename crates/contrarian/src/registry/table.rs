@@ -78,13 +78,9 @@ fn read_config<C: ObjectiveConfig>(value: &Value) -> Result<C, InvalidParameter>
         let message = error.to_string();
         // serde names the legal variants of an enum: "unknown variant `f7`, expected one of ..."
         let text = value.as_object().and_then(|fields| {
-            fields
-                .iter()
-                .find(|(_, v)| v.as_str().is_some_and(|text| message.contains(&format!("`{text}`"))))
+            fields.iter().find(|(_, v)| v.as_str().is_some_and(|text| message.contains(&format!("`{text}`"))))
         });
-        let allowed = message
-            .split_once("expected ")
-            .map_or(message.as_str(), |(_, allowed)| allowed);
+        let allowed = message.split_once("expected ").map_or(message.as_str(), |(_, allowed)| allowed);
         match text {
             Some((field, value)) => InvalidParameter::new(field, value, allowed),
             None => InvalidParameter::new("?", value, allowed),
@@ -103,14 +99,8 @@ pub static OBJECTIVES: &[ObjectiveEntry] = &[
         "loss = sum_i w_y (-log p_iy) / sum_i w_y,  p = softmax(h), labels smoothed by e",
         "the textbook loss; weights and smoothing as in PyTorch",
         [
-            (
-                "class_weights",
-                "a weight for every class, or `balanced` for n / (k count)"
-            ),
-            (
-                "label_smoothing",
-                "part of the label's mass spread over all classes, in [0, 1]"
-            )
+            ("class_weights", "a weight for every class, or `balanced` for n / (k count)"),
+            ("label_smoothing", "part of the label's mass spread over all classes, in [0, 1]")
         ]
     ),
     entry!(
@@ -123,10 +113,7 @@ pub static OBJECTIVES: &[ObjectiveEntry] = &[
         "Lin et al. 2017, arXiv 1708.02002",
         [
             ("gamma", "focus on hard examples, at least 0; 0 is cross-entropy"),
-            (
-                "class_weights",
-                "a weight for every class, or `balanced` for n / (k count)"
-            )
+            ("class_weights", "a weight for every class, or `balanced` for n / (k count)")
         ]
     ),
     entry!(
@@ -167,10 +154,7 @@ pub static OBJECTIVES: &[ObjectiveEntry] = &[
         "generalised cross-entropy, between cross-entropy and mean absolute error",
         "loss_i = min((1 - p_y^q)/q, (1 - k^q)/q),  p = softmax(h)",
         "Zhang, Sabuncu 2018, arXiv 1805.07836, equations 6 and 9",
-        [
-            ("q", "robustness, in (0, 1]"),
-            ("k", "examples with p_y below it stop contributing; 0 truncates nothing")
-        ]
+        [("q", "robustness, in (0, 1]"), ("k", "examples with p_y below it stop contributing; 0 truncates nothing")]
     ),
     entry!(
         "mae",
@@ -190,10 +174,7 @@ pub static OBJECTIVES: &[ObjectiveEntry] = &[
         "cross-entropy plus its reverse, for noisy labels",
         "loss_i = (1 - w)(-log p_y) + w A (1 - p_y),  w = balance, A = a",
         "Wang et al. 2019, arXiv 1908.06112, equation 7",
-        [
-            ("balance", "weight of the reverse term, in [0, 1]"),
-            ("a", "minus the logarithm that stands for log 0")
-        ]
+        [("balance", "weight of the reverse term, in [0, 1]"), ("a", "minus the logarithm that stands for log 0")]
     ),
     entry!(
         "nce-rce",
@@ -257,10 +238,7 @@ pub static OBJECTIVES: &[ObjectiveEntry] = &[
         "one parameter from sum-exponential through cross-entropy to mean absolute error",
         "loss_i = expm1((1 - tau) A_i)/(1 - tau),  A_i = -log softmax(h_i)_y  (tau = 1: A_i)",
         "Mao, Mohri, Zhong 2023, arXiv 2304.07288, section 2",
-        [(
-            "tau",
-            "shape, at least 0: 0 sum-exponential, 1 cross-entropy, 2 mean absolute error"
-        )]
+        [("tau", "shape, at least 0: 0 sum-exponential, 1 cross-entropy, 2 mean absolute error")]
     ),
     entry!(
         "multiclass-dice",
@@ -302,10 +280,7 @@ pub static OBJECTIVES: &[ObjectiveEntry] = &[
         "Zhu, Ying, Yang 2023, arXiv 2112.14869, section 5",
         [
             ("lambda0", "temperature of an undecided example, above 0"),
-            (
-                "alpha",
-                "how little a confident example lowers its temperature, above 1"
-            ),
+            ("alpha", "how little a confident example lowers its temperature, above 1"),
             ("margin", "at least 0"),
             ("normalization", "softplus_mean, l1_mean or none")
         ]
@@ -442,12 +417,7 @@ mod tests {
             fields.sort_unstable();
             documented.sort_unstable();
             assert_eq!(fields, documented, "{}", entry.name);
-            assert_eq!(
-                OBJECTIVES.iter().filter(|other| other.name == entry.name).count(),
-                1,
-                "{}",
-                entry.name
-            );
+            assert_eq!(OBJECTIVES.iter().filter(|other| other.name == entry.name).count(), 1, "{}", entry.name);
         }
     }
 
@@ -455,18 +425,10 @@ mod tests {
     fn value_and_gradient(entry: &ObjectiveEntry, rows: [[f32; 2]; 4]) -> (f32, Vec<f32>) {
         let device = Device::flex().autodiff();
         let spec: ObjectiveSpec = entry.name.parse().unwrap();
-        let objective = spec
-            .build(&TaskContext {
-                class_counts: vec![3, 1],
-            })
-            .unwrap();
+        let objective = spec.build(&TaskContext { class_counts: vec![3, 1] }).unwrap();
         let logits = Tensor::<2>::from_floats(rows, &device).require_grad();
         let ids = Some(Tensor::<1, Int>::arange(0..4, &device));
-        let batch = LogitBatch {
-            logits: logits.clone(),
-            labels: Tensor::from_ints([0, 1, 0, 0], &device),
-            ids,
-        };
+        let batch = LogitBatch { logits: logits.clone(), labels: Tensor::from_ints([0, 1, 0, 0], &device), ids };
         let loss = objective.loss(batch, &mut objective.initial_state(4, 1));
         let gradient = logits.grad(&loss.backward()).unwrap().into_data().try_to_vec().unwrap();
         (loss.into_scalar(), gradient)
@@ -497,11 +459,7 @@ mod tests {
                     continue;
                 }
                 assert!(loss.is_finite(), "{} {rows:?}: {loss}", entry.name);
-                assert!(
-                    gradient.iter().all(|g| g.is_finite()),
-                    "{} {rows:?}: {gradient:?}",
-                    entry.name
-                );
+                assert!(gradient.iter().all(|g| g.is_finite()), "{} {rows:?}: {gradient:?}", entry.name);
             }
         }
     }

@@ -29,17 +29,11 @@ impl<'a> Tensors<'a> {
             Precision::F64 => DType::F64,
             Precision::F32 => DType::F32,
         };
-        Self {
-            arrays,
-            dtype,
-            device: Device::flex().autodiff(),
-        }
+        Self { arrays, dtype, device: Device::flex().autodiff() }
     }
 
     fn get(&self, name: &str) -> Result<&(Vec<usize>, Vec<f64>), String> {
-        self.arrays
-            .get(name)
-            .ok_or_else(|| format!("the case has no input `{name}`"))
+        self.arrays.get(name).ok_or_else(|| format!("the case has no input `{name}`"))
     }
 
     fn has(&self, name: &str) -> bool {
@@ -69,8 +63,7 @@ fn numbers<const D: usize>(tensor: Tensor<D>) -> Vec<f64> {
 }
 
 fn gradient<const D: usize>(loss: &Tensor<1>, leaf: &Tensor<D>) -> Vec<f64> {
-    leaf.grad(&loss.backward())
-        .map_or_else(|| vec![0.0; leaf.shape().num_elements()], numbers)
+    leaf.grad(&loss.backward()).map_or_else(|| vec![0.0; leaf.shape().num_elements()], numbers)
 }
 
 /// Defaults overwritten by the case's parameters; a parameter that the configuration lacks is an error.
@@ -78,9 +71,7 @@ fn config<C: Config>(defaults: &C, params: &Map<String, Value>) -> Result<C, Str
     let mut value = serde_json::to_value(defaults).unwrap();
     let fields = value.as_object_mut().unwrap();
     for (name, given) in params {
-        *fields
-            .get_mut(name)
-            .ok_or_else(|| format!("unknown parameter `{name}`"))? = given.clone();
+        *fields.get_mut(name).ok_or_else(|| format!("unknown parameter `{name}`"))? = given.clone();
     }
     serde_json::from_value(value).map_err(|error| error.to_string())
 }
@@ -92,10 +83,7 @@ macro_rules! over_logits {
         let (logits, labels) = ($inputs.float::<2>("logits")?, $inputs.int("labels")?);
         let loss = objective.forward(logits.clone(), labels.clone());
         Outputs::from([
-            (
-                "per_example",
-                numbers(objective.forward_no_reduction(logits.clone(), labels)),
-            ),
+            ("per_example", numbers(objective.forward_no_reduction(logits.clone(), labels))),
             ("grad_logits", gradient(&loss, &logits)),
             ("loss", numbers(loss)),
         ])
@@ -109,10 +97,7 @@ macro_rules! over_scores {
         let (logits, labels) = ($inputs.float::<1>("logits")?, $inputs.int("labels")?);
         let loss = objective.forward(logits.clone(), labels.clone());
         Outputs::from([
-            (
-                "per_example",
-                numbers(objective.forward_no_reduction(logits.clone(), labels)),
-            ),
+            ("per_example", numbers(objective.forward_no_reduction(logits.clone(), labels))),
             ("grad_logits", gradient(&loss, &logits)),
             ("loss", numbers(loss)),
         ])
@@ -177,10 +162,7 @@ fn smooth_adversarial(params: &Map<String, Value>, inputs: &Tensors) -> Result<O
             let loss = objective.forward(clean.clone(), adversarial.clone(), labels.clone());
             gradient(&loss, &adversarial)
         }),
-        (
-            "per_example",
-            numbers(objective.forward_no_reduction(clean, adversarial, labels)),
-        ),
+        ("per_example", numbers(objective.forward_no_reduction(clean, adversarial, labels))),
         ("loss", numbers(loss)),
     ]))
 }
@@ -222,12 +204,7 @@ struct GapBound {
 }
 
 fn gap_bound(params: &Map<String, Value>) -> Result<Outputs, String> {
-    let GapBound {
-        tau,
-        k,
-        score_bound,
-        best_sum_exp_loss,
-    } = read(params)?;
+    let GapBound { tau, k, score_bound, best_sum_exp_loss } = read(params)?;
     let bound = minimizability_gap_bound(tau, k, score_bound, best_sum_exp_loss);
     Ok(Outputs::from([("bound", vec![bound])]))
 }
@@ -239,33 +216,18 @@ fn binary_dice(params: &Map<String, Value>, inputs: &Tensors) -> Result<Outputs,
         true => objective.forward_masked(logits.clone(), labels, inputs.int("mask")?.not_equal_scalar(0)),
         false => objective.forward(logits.clone(), labels),
     };
-    Ok(Outputs::from([
-        ("grad_logits", gradient(&loss, &logits)),
-        ("loss", numbers(loss)),
-    ]))
+    Ok(Outputs::from([("grad_logits", gradient(&loss, &logits)), ("loss", numbers(loss))]))
 }
 
 fn any_loss(params: &Map<String, Value>, inputs: &Tensors) -> Result<Outputs, String> {
     let objective = config(&AnyLossConfig::new(), params)?.init();
-    let input = if inputs.has("probabilities") {
-        "probabilities"
-    } else {
-        "logits"
-    };
+    let input = if inputs.has("probabilities") { "probabilities" } else { "logits" };
     let (scores, labels) = (inputs.float::<1>(input)?, inputs.int("labels")?);
     let loss = objective.forward(scores.clone(), labels.clone());
-    let grad = if input == "logits" {
-        "grad_logits"
-    } else {
-        "grad_probabilities"
-    };
+    let grad = if input == "logits" { "grad_logits" } else { "grad_probabilities" };
     let counts = objective.confusion(scores.clone(), labels);
     let counts = [counts.tp, counts.fp, counts.fn_, counts.tn].map(numbers).concat();
-    Ok(Outputs::from([
-        (grad, gradient(&loss, &scores)),
-        ("confusion_tp_fp_fn_tn", counts),
-        ("loss", numbers(loss)),
-    ]))
+    Ok(Outputs::from([(grad, gradient(&loss, &scores)), ("confusion_tp_fp_fn_tn", counts), ("loss", numbers(loss))]))
 }
 
 fn confusion(params: &Map<String, Value>, inputs: &Tensors) -> Result<Outputs, String> {
@@ -278,13 +240,7 @@ fn confusion(params: &Map<String, Value>, inputs: &Tensors) -> Result<Outputs, S
     let counts = soft_confusion(yes.clone(), yes.neg().add_scalar(1.0), inputs.make(shape, labels));
     let [tp, fp, fn_, tn] = [counts.tp, counts.fp, counts.fn_, counts.tn].map(numbers);
     let all = [tp.clone(), fp.clone(), fn_.clone(), tn.clone()].concat();
-    Ok(Outputs::from([
-        ("confusion_tp_fp_fn_tn", all),
-        ("tp", tp),
-        ("fp", fp),
-        ("fn", fn_),
-        ("tn", tn),
-    ]))
+    Ok(Outputs::from([("confusion_tp_fp_fn_tn", all), ("tp", tp), ("fp", fp), ("fn", fn_), ("tn", tn)]))
 }
 
 fn aldr(params: &Map<String, Value>, inputs: &Tensors) -> Result<Outputs, String> {
@@ -300,26 +256,18 @@ fn aldr(params: &Map<String, Value>, inputs: &Tensors) -> Result<Outputs, String
     let (_, id_numbers) = inputs.get("ids")?;
     let largest = id_numbers.iter().fold(0.0f64, |m, &id| m.max(id)) as usize;
     let examples = examples.map_or(largest + 1, |n| n as usize);
-    let mut lambdas: Tensor<1> = inputs
-        .make(&[examples], &vec![objective.lambda0; examples])
-        .without_autodiff();
+    let mut lambdas: Tensor<1> = inputs.make(&[examples], &vec![objective.lambda0; examples]).without_autodiff();
     let (mut losses, mut tables, mut gradients) = (Vec::new(), Vec::new(), Vec::new());
     for visit in 0..visits {
         let size = batch * classes;
-        let logits = inputs
-            .make::<2>(&[batch, classes], &data[visit * size..(visit + 1) * size])
-            .require_grad();
+        let logits = inputs.make::<2>(&[batch, classes], &data[visit * size..(visit + 1) * size]).require_grad();
         let (loss, updated) = objective.forward(logits.clone(), labels.clone(), ids.clone(), lambdas);
         lambdas = updated;
         gradients.extend(gradient(&loss, &logits));
         losses.extend(numbers(loss));
         tables.extend(numbers(lambdas.clone().select(0, ids.clone())));
     }
-    Ok(Outputs::from([
-        ("losses", losses),
-        ("lambdas", tables),
-        ("grad_logits", gradients),
-    ]))
+    Ok(Outputs::from([("losses", losses), ("lambdas", tables), ("grad_logits", gradients)]))
 }
 
 fn ens_loss(params: &Map<String, Value>, inputs: &Tensors) -> Result<Outputs, String> {

@@ -45,22 +45,12 @@ impl Collector {
         if !metrics.contains(&metric) {
             metrics.push(metric);
         }
-        Self {
-            metric,
-            metrics,
-            splits,
-            rows: objectives.iter().map(row).collect(),
-            failures: Vec::new(),
-        }
+        Self { metric, metrics, splits, rows: objectives.iter().map(row).collect(), failures: Vec::new() }
     }
 
     pub fn fail(&mut self, split: usize, objective: usize, reason: String) {
         let objective = self.rows[objective].objective.to_string();
-        self.failures.push(Failure {
-            objective,
-            split: split + 1,
-            reason,
-        });
+        self.failures.push(Failure { objective, split: split + 1, reason });
     }
 
     pub fn add(&mut self, split: usize, objective: usize, outcome: &Outcome) {
@@ -71,20 +61,11 @@ impl Collector {
         };
         let numbers = FitNumbers {
             at_half: at(Decision::Argmax),
-            at_tuned: outcome
-                .threshold
-                .map(|t| at(Decision::Threshold(t)))
-                .unwrap_or_default(),
+            at_tuned: outcome.threshold.map(|t| at(Decision::Threshold(t))).unwrap_or_default(),
             seconds: outcome.fitted.seconds,
             steps: outcome.fitted.steps,
             chosen: outcome.chosen.clone(),
-            learning: outcome
-                .fitted
-                .train_loss
-                .iter()
-                .copied()
-                .zip(outcome.fitted.validation.clone())
-                .collect(),
+            learning: outcome.fitted.train_loss.iter().copied().zip(outcome.fitted.validation.clone()).collect(),
             roc: on_grid(test, metrics::roc_curve),
             precision_recall: on_grid(test, metrics::precision_recall_curve),
             calibration: metrics::calibration_bins(test),
@@ -95,8 +76,7 @@ impl Collector {
     /// The rows, best first, and the failures. `sizes` are the training and test rows of a split.
     pub fn finish(mut self, baseline: &ObjectiveSpec, sizes: (usize, usize)) -> (Vec<ObjectiveResult>, Vec<Failure>) {
         // Workers finish in any order; the report must not depend on it.
-        self.failures
-            .sort_by(|a, b| (&a.objective, a.split).cmp(&(&b.objective, b.split)));
+        self.failures.sort_by(|a, b| (&a.objective, a.split).cmp(&(&b.objective, b.split)));
         let mut entries: Vec<Entry> = Vec::new();
         for row in self.rows.iter().filter(|row| row.fits.iter().any(Option::is_some)) {
             entries.push(self.entry(row, false, row.objective.to_string()));
@@ -129,12 +109,7 @@ impl Collector {
         let key = self.metric.to_string();
         let value = |fit: &FitNumbers| if tuned { &fit.at_tuned } else { &fit.at_half }.get(&key).copied();
         let selected = row.fits.iter().map(|fit| fit.as_ref().and_then(value)).collect();
-        Entry {
-            row,
-            tuned,
-            name,
-            selected,
-        }
+        Entry { row, tuned, name, selected }
     }
 
     fn result(&self, entry: &Entry, sizes: (usize, usize)) -> ObjectiveResult {
@@ -184,18 +159,11 @@ impl Collector {
             })
             .collect();
         let on_grid = |values: &dyn Fn(&FitNumbers) -> &Vec<f64>| -> Vec<(f64, f64)> {
-            let curves: Vec<&Vec<f64>> = fits
-                .iter()
-                .map(|fit| values(fit))
-                .filter(|curve| !curve.is_empty())
-                .collect();
+            let curves: Vec<&Vec<f64>> = fits.iter().map(|fit| values(fit)).filter(|curve| !curve.is_empty()).collect();
             if curves.is_empty() {
                 return Vec::new();
             }
-            grid()
-                .enumerate()
-                .map(|(i, x)| (x, average(curves.iter().map(|curve| curve[i]).collect())))
-                .collect()
+            grid().enumerate().map(|(i, x)| (x, average(curves.iter().map(|curve| curve[i]).collect()))).collect()
         };
         Curves {
             learning,
@@ -207,9 +175,8 @@ impl Collector {
 
     /// Ranks within each split that every row finished, averaged.
     fn mean_ranks(&self, entries: &[Entry]) -> Vec<f64> {
-        let whole: Vec<Vec<f64>> = (0..self.splits)
-            .filter_map(|split| entries.iter().map(|entry| entry.selected[split]).collect())
-            .collect();
+        let whole: Vec<Vec<f64>> =
+            (0..self.splits).filter_map(|split| entries.iter().map(|entry| entry.selected[split]).collect()).collect();
         if whole.is_empty() {
             return vec![f64::NAN; entries.len()];
         }
@@ -232,12 +199,7 @@ fn summarise(values: Vec<f64>, (train, test): (usize, usize)) -> Option<Summary>
     }
     let mean = values.iter().sum::<f64>() / values.len() as f64;
     let (low, high) = stats::corrected_resampled_t(&values, train, test).map_or((mean, mean), |t| (t.low, t.high));
-    Some(Summary {
-        mean,
-        low,
-        high,
-        values,
-    })
+    Some(Summary { mean, low, high, values })
 }
 
 /// Every entry against the reference, over the splits both finished; Holm's correction over all that were tested.
@@ -255,11 +217,7 @@ fn paired_with(
         .map(|(index, entry)| {
             let pairs = entry.selected.iter().zip(&entries[reference].selected);
             let differences: Vec<f64> = pairs.filter_map(|(a, b)| Some((*a)? - (*b)?)).collect();
-            if index == reference {
-                None
-            } else {
-                stats::corrected_resampled_t(&differences, train, test)
-            }
+            if index == reference { None } else { stats::corrected_resampled_t(&differences, train, test) }
         })
         .collect();
     let raw: Vec<f64> = tested.iter().flatten().map(|t| t.p).collect();
@@ -269,13 +227,7 @@ fn paired_with(
         .map(|test| {
             let t = test?;
             let p_holm = adjusted.next()?;
-            Some(PairedComparison {
-                difference: t.mean,
-                low: t.low,
-                high: t.high,
-                p: t.p,
-                p_holm,
-            })
+            Some(PairedComparison { difference: t.mean, low: t.low, high: t.high, p: t.p, p_holm })
         })
         .collect()
 }
@@ -310,14 +262,7 @@ fn interpolate(points: &[(f64, f64)], x: f64) -> f64 {
 fn pool<'a>(fits: impl Iterator<Item = &'a [CalibrationBin]>) -> Vec<CalibrationBin> {
     let mut pooled: Vec<CalibrationBin> = Vec::new();
     for bins in fits {
-        pooled.resize(
-            pooled.len().max(bins.len()),
-            CalibrationBin {
-                predicted: 0.0,
-                observed: 0.0,
-                count: 0,
-            },
-        );
+        pooled.resize(pooled.len().max(bins.len()), CalibrationBin { predicted: 0.0, observed: 0.0, count: 0 });
         for (sum, bin) in pooled.iter_mut().zip(bins) {
             sum.predicted += bin.predicted * bin.count as f64;
             sum.observed += bin.observed * bin.count as f64;
@@ -346,11 +291,7 @@ mod tests {
 
     #[test]
     fn pooled_bins_are_weighted_by_their_counts() {
-        let bin = |predicted, observed, count| CalibrationBin {
-            predicted,
-            observed,
-            count,
-        };
+        let bin = |predicted, observed, count| CalibrationBin { predicted, observed, count };
         let first = [bin(0.1, 0.0, 1), bin(0.0, 0.0, 0)];
         let second = [bin(0.2, 1.0, 3), bin(0.0, 0.0, 0)];
         let pooled = pool([first.as_slice(), second.as_slice()].into_iter());

@@ -200,12 +200,7 @@ impl DataSummary {
             rows: problem.labels.len(),
             columns: problem.features.len(),
             inputs: encoder.inputs(),
-            classes: classes
-                .map(|(class, name)| ClassCount {
-                    name: name.clone(),
-                    rows: count(class),
-                })
-                .collect(),
+            classes: classes.map(|(class, name)| ClassCount { name: name.clone(), rows: count(class) }).collect(),
             positive: problem.positive.map(|class| problem.classes[class].clone()),
             notes: problem.notes.iter().cloned().chain(encoder.notes()).collect(),
         }

@@ -47,10 +47,7 @@ impl CompareConfig {
     pub fn new(objectives: Vec<ObjectiveSpec>, metric: Metric) -> Self {
         Self {
             objectives,
-            baseline: ObjectiveSpec {
-                name: "cross-entropy".into(),
-                parameters: Vec::new(),
-            },
+            baseline: ObjectiveSpec { name: "cross-entropy".into(), parameters: Vec::new() },
             metric,
             splits: 10,
             fractions: (0.6, 0.2, 0.2),
@@ -123,9 +120,8 @@ pub fn compare(
     let objectives = config.rows();
     let splits = stratified_splits(&problem.labels, config.splits, config.fractions, config.seed)?;
     // Split by split, so that an early stop leaves whole splits to compare.
-    let jobs: Vec<(usize, usize)> = (0..splits.len())
-        .flat_map(|split| (0..objectives.len()).map(move |objective| (split, objective)))
-        .collect();
+    let jobs: Vec<(usize, usize)> =
+        (0..splits.len()).flat_map(|split| (0..objectives.len()).map(move |objective| (split, objective))).collect();
     let candidates = candidates(config);
     let collector = Mutex::new(Collector::new(&objectives, config.metric, splits.len()));
     let done = AtomicUsize::new(0);
@@ -148,9 +144,7 @@ pub fn compare(
     let sizes = (splits[0].train.len(), splits[0].test.len());
     let (results, failures) = collector.finish(&config.baseline, sizes);
     if results.is_empty() {
-        let reason = failures
-            .first()
-            .map_or("the run was stopped".into(), Failure::to_string);
+        let reason = failures.first().map_or("the run was stopped".into(), Failure::to_string);
         return Err(CompareError::NothingFinished(reason));
     }
     let encoder = Preprocessor::fit(&problem.features, &splits[0].train);
@@ -191,10 +185,7 @@ impl Prepared {
     fn new(problem: &Problem, split: &Split) -> Self {
         let encoder = Preprocessor::fit(&problem.features, &split.train);
         let part = |rows: &[usize]| {
-            (
-                encoder.transform(&problem.features, rows),
-                rows.iter().map(|&row| problem.labels[row]).collect(),
-            )
+            (encoder.transform(&problem.features, rows), rows.iter().map(|&row| problem.labels[row]).collect())
         };
         Self {
             train: part(&split.train),
@@ -230,10 +221,7 @@ fn task(problem: &Problem, rows: &[usize]) -> TaskContext {
 }
 
 fn mlp(config: &CompareConfig, inputs: usize, classes: usize) -> MlpConfig {
-    MlpConfig::new(inputs, classes)
-        .with_depth(config.depth)
-        .with_width(config.width)
-        .with_dropout(config.dropout)
+    MlpConfig::new(inputs, classes).with_depth(config.depth).with_width(config.width).with_dropout(config.dropout)
 }
 
 /// What one fit gives the [`Collector`].
@@ -268,25 +256,13 @@ fn run_one(
     stop: &AtomicBool,
 ) -> Result<Outcome, FitError> {
     let classes = data.task.class_counts.len();
-    let objective = objective
-        .build(&data.task)
-        .expect("objectives were built once before the run");
-    let predictions = |probabilities: Vec<f64>, labels: &[usize]| Predictions {
-        probabilities,
-        classes,
-        labels: labels.to_vec(),
-    };
+    let objective = objective.build(&data.task).expect("objectives were built once before the run");
+    let predictions =
+        |probabilities: Vec<f64>, labels: &[usize]| Predictions { probabilities, classes, labels: labels.to_vec() };
     let score = |probabilities: &[f64]| {
-        let value = evaluate(
-            config.metric,
-            &predictions(probabilities.to_vec(), &data.validation.1),
-            Decision::Argmax,
-        )?;
-        Some(if config.metric.higher_is_better() {
-            value
-        } else {
-            -value
-        })
+        let value =
+            evaluate(config.metric, &predictions(probabilities.to_vec(), &data.validation.1), Decision::Argmax)?;
+        Some(if config.metric.higher_is_better() { value } else { -value })
     };
     let mut best: Option<(f64, Fitted, &FitConfig)> = None;
     let mut failure = FitError::Stopped;
@@ -294,26 +270,15 @@ fn run_one(
         let model = mlp(config, data.train.0.cols, classes).init(&Device::flex().autodiff(), seed);
         let mut state = objective.initial_state(data.train.1.len(), seed);
         let fit = Fit {
-            train: Examples {
-                x: &data.train.0,
-                y: &data.train.1,
-            },
+            train: Examples { x: &data.train.0, y: &data.train.1 },
             config: candidate,
             seed,
-            validation: Some(Validation {
-                x: &data.validation.0,
-                score: &score,
-            }),
+            validation: Some(Validation { x: &data.validation.0, score: &score }),
             stop: Some(stop),
         };
         match fit.run(model, objective_step(objective.as_ref(), &mut state)) {
             Ok(fitted) => {
-                let reached = fitted
-                    .validation
-                    .iter()
-                    .flatten()
-                    .copied()
-                    .fold(f64::NEG_INFINITY, f64::max);
+                let reached = fitted.validation.iter().flatten().copied().fold(f64::NEG_INFINITY, f64::max);
                 if best.as_ref().is_none_or(|(so_far, ..)| reached > *so_far) {
                     best = Some((reached, fitted, candidate));
                 }
@@ -328,10 +293,7 @@ fn run_one(
         test: predictions(predict(&fitted.model, &data.test.0), &data.test.1),
         threshold: (classes == 2).then(|| best_threshold(config.metric, &validation)),
         chosen: (candidates.len() > 1).then(|| {
-            format!(
-                "learning rate {:.2e}, weight decay {:.1e}",
-                candidate.learning_rate, candidate.weight_decay
-            )
+            format!("learning rate {:.2e}, weight decay {:.1e}", candidate.learning_rate, candidate.weight_decay)
         }),
         fitted,
     })

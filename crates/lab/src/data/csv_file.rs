@@ -28,10 +28,7 @@ const NUMERIC_INTENT: f64 = 0.8;
 /// UTF-8, an infinite number, and text in a column that is otherwise numeric. Each names the line.
 pub fn load_csv(path: &Path, options: &CsvOptions) -> Result<Table, DataError> {
     let bytes = read(path)?;
-    let no_table = |reason: &str| DataError::NoTable {
-        path: path.into(),
-        reason: reason.into(),
-    };
+    let no_table = |reason: &str| DataError::NoTable { path: path.into(), reason: reason.into() };
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
     if bytes.iter().all(u8::is_ascii_whitespace) {
         return Err(no_table("the file is empty; a table with a header line is needed"));
@@ -39,10 +36,7 @@ pub fn load_csv(path: &Path, options: &CsvOptions) -> Result<Table, DataError> {
     let header = bytes.split(|&byte| byte == b'\n').next().unwrap_or_default();
     let count = |delimiter: u8| header.iter().filter(|&&byte| byte == delimiter).count();
     // max_by_key takes the last of equals, so the comma, the usual one, stands last.
-    let sniffed = [b'\t', b';', b',']
-        .into_iter()
-        .max_by_key(|&delimiter| count(delimiter))
-        .unwrap_or(b',');
+    let sniffed = [b'\t', b';', b','].into_iter().max_by_key(|&delimiter| count(delimiter)).unwrap_or(b',');
     let mut reader = csv::ReaderBuilder::new()
         .delimiter(options.delimiter.unwrap_or(sniffed))
         .flexible(true)
@@ -55,15 +49,8 @@ pub fn load_csv(path: &Path, options: &CsvOptions) -> Result<Table, DataError> {
     let mut record = csv::ByteRecord::new();
     loop {
         let line = reader.position().line();
-        let error = |line: u64, reason: String| DataError::Line {
-            path: path.into(),
-            line,
-            reason,
-        };
-        if !reader
-            .read_byte_record(&mut record)
-            .map_err(|e| error(line, e.to_string()))?
-        {
+        let error = |line: u64, reason: String| DataError::Line { path: path.into(), line, reason };
+        if !reader.read_byte_record(&mut record).map_err(|e| error(line, e.to_string()))? {
             break;
         }
         let line = record.position().map_or(line, csv::Position::line);
@@ -71,12 +58,7 @@ pub fn load_csv(path: &Path, options: &CsvOptions) -> Result<Table, DataError> {
             .iter()
             .map(|field| String::from_utf8(field.to_vec()))
             .collect::<Result<_, _>>()
-            .map_err(|_| {
-                error(
-                    line,
-                    "the text is not UTF-8; save the file as UTF-8 and try again".into(),
-                )
-            })?;
+            .map_err(|_| error(line, "the text is not UTF-8; save the file as UTF-8 and try again".into()))?;
         if names.is_empty() {
             check_names(path, &fields)?;
             cells = vec![Vec::new(); fields.len()];
@@ -99,12 +81,8 @@ pub fn load_csv(path: &Path, options: &CsvOptions) -> Result<Table, DataError> {
         return Err(no_table("there is a header but no row below it"));
     }
 
-    let mut table = Table {
-        name: path
-            .file_name()
-            .map_or_else(String::new, |n| n.to_string_lossy().into()),
-        columns: Vec::new(),
-    };
+    let mut table =
+        Table { name: path.file_name().map_or_else(String::new, |n| n.to_string_lossy().into()), columns: Vec::new() };
     for (name, cells) in names.into_iter().zip(cells) {
         let values = column(path, &name, cells, options)?;
         table.columns.push(Column { name, values });
@@ -116,48 +94,27 @@ pub fn load_csv(path: &Path, options: &CsvOptions) -> Result<Table, DataError> {
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, DataError> {
-    let unreadable = |error: std::io::Error| DataError::Unreadable {
-        path: path.into(),
-        reason: error.to_string(),
-    };
+    let unreadable = |error: std::io::Error| DataError::Unreadable { path: path.into(), reason: error.to_string() };
     if path.is_dir() {
-        return Err(DataError::Unreadable {
-            path: path.into(),
-            reason: "it is a folder; name a CSV file".into(),
-        });
+        return Err(DataError::Unreadable { path: path.into(), reason: "it is a folder; name a CSV file".into() });
     }
     let bytes = std::fs::read(path).map_err(unreadable)?;
     if path.extension().is_none_or(|extension| extension != "gz") {
         return Ok(bytes);
     }
     let mut unpacked = Vec::new();
-    MultiGzDecoder::new(bytes.as_slice())
-        .read_to_end(&mut unpacked)
-        .map_err(unreadable)?;
+    MultiGzDecoder::new(bytes.as_slice()).read_to_end(&mut unpacked).map_err(unreadable)?;
     Ok(unpacked)
 }
 
 fn check_names(path: &Path, names: &[String]) -> Result<(), DataError> {
-    let error = |reason: String| {
-        Err(DataError::Line {
-            path: path.into(),
-            line: 1,
-            reason,
-        })
-    };
+    let error = |reason: String| Err(DataError::Line { path: path.into(), line: 1, reason });
     for (index, name) in names.iter().enumerate() {
         if name.is_empty() {
-            return error(format!(
-                "column {} has no name; the first line must name every column",
-                index + 1
-            ));
+            return error(format!("column {} has no name; the first line must name every column", index + 1));
         }
         if let Some(first) = names[..index].iter().position(|other| other == name) {
-            return error(format!(
-                "columns {} and {} are both called `{name}`; rename one",
-                first + 1,
-                index + 1
-            ));
+            return error(format!("columns {} and {} are both called `{name}`; rename one", first + 1, index + 1));
         }
     }
     Ok(())
@@ -168,12 +125,7 @@ fn column(path: &Path, name: &str, cells: Vec<(u64, String)>, options: &CsvOptio
         MISSING.iter().any(|missing| text.eq_ignore_ascii_case(missing)) || options.missing.iter().any(|m| m == text)
     };
     let text_column = |cells: Vec<(u64, String)>| {
-        Values::Text(
-            cells
-                .into_iter()
-                .map(|(_, text)| Some(text).filter(|text| !is_missing(text)))
-                .collect(),
-        )
+        Values::Text(cells.into_iter().map(|(_, text)| Some(text).filter(|text| !is_missing(text))).collect())
     };
     if options.categorical.iter().any(|categorical| categorical == name) {
         return Ok(text_column(cells));
@@ -209,11 +161,7 @@ fn column(path: &Path, name: &str, cells: Vec<(u64, String)>, options: &CsvOptio
                  missing with --missing {text}, or read the whole column as text with --categorical {name}",
                 numeric + texts
             );
-            Err(DataError::Line {
-                path: path.into(),
-                line,
-                reason,
-            })
+            Err(DataError::Line { path: path.into(), line, reason })
         }
         Some(_) => Ok(text_column(cells)),
     }
@@ -235,9 +183,7 @@ mod tests {
         let table = load(b"\xef\xbb\xbfa;b;c\n1; x ;\n?;NaN;2.5\n", &CsvOptions::default()).unwrap();
         let names: Vec<&str> = table.columns.iter().map(|c| c.name.as_str()).collect();
         assert_eq!(names, ["a", "b", "c"]);
-        let Values::Numeric(a) = &table.columns[0].values else {
-            panic!("a is numeric")
-        };
+        let Values::Numeric(a) = &table.columns[0].values else { panic!("a is numeric") };
         assert!(a[0] == 1.0 && a[1].is_nan());
         assert_eq!(table.columns[1].values, Values::Text(vec![Some("x".into()), None]));
         assert_eq!(table.columns[2].values.text(1).as_deref(), Some("2.5"));
@@ -268,14 +214,8 @@ mod tests {
             (b"a,b,a\n1,2,3\n", vec!["line 1", "columns 1 and 3 are both called `a`"]),
             (b"a,,c\n1,2,3\n", vec!["line 1", "column 2 has no name"]),
             (b"a,b\n1,2\n\xff,3\n", vec!["line 3", "not UTF-8"]),
-            (
-                b"a,b\n1,2\n1,-inf\n",
-                vec!["line 3", "column `b`", "infinite", "--missing -inf"],
-            ),
-            (
-                mostly.as_bytes(),
-                vec!["line 11", "`oops` is not a number", "--categorical a", "--missing oops"],
-            ),
+            (b"a,b\n1,2\n1,-inf\n", vec!["line 3", "column `b`", "infinite", "--missing -inf"]),
+            (mostly.as_bytes(), vec!["line 11", "`oops` is not a number", "--categorical a", "--missing oops"]),
         ] {
             let error = load(text, &CsvOptions::default()).unwrap_err();
             assert!(says.iter().all(|part| error.contains(part)), "{error}");
@@ -286,27 +226,12 @@ mod tests {
     fn the_ways_out_work() {
         let numbers: String = (0..9).map(|i| format!("{i},1\n")).collect();
         let text = format!("a,b\n{numbers}oops,2\n");
-        let missing = CsvOptions {
-            missing: vec!["oops".into()],
-            ..CsvOptions::default()
-        };
-        assert!(matches!(
-            load(text.as_bytes(), &missing).unwrap().columns[0].values,
-            Values::Numeric(_)
-        ));
-        let categorical = CsvOptions {
-            categorical: vec!["a".into()],
-            ..CsvOptions::default()
-        };
-        assert!(matches!(
-            load(text.as_bytes(), &categorical).unwrap().columns[0].values,
-            Values::Text(_)
-        ));
-        let unknown = CsvOptions {
-            categorical: vec!["aa".into()],
-            missing: vec!["oops".into()],
-            ..CsvOptions::default()
-        };
+        let missing = CsvOptions { missing: vec!["oops".into()], ..CsvOptions::default() };
+        assert!(matches!(load(text.as_bytes(), &missing).unwrap().columns[0].values, Values::Numeric(_)));
+        let categorical = CsvOptions { categorical: vec!["a".into()], ..CsvOptions::default() };
+        assert!(matches!(load(text.as_bytes(), &categorical).unwrap().columns[0].values, Values::Text(_)));
+        let unknown =
+            CsvOptions { categorical: vec!["aa".into()], missing: vec!["oops".into()], ..CsvOptions::default() };
         assert!(load(text.as_bytes(), &unknown).unwrap_err().contains("no column `aa`"));
     }
 }

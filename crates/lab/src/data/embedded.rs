@@ -55,19 +55,12 @@ const EXCELLENT: usize = 7;
 
 fn wine() -> Problem {
     let data = linfa_datasets::winequality();
-    let features = columns(
-        data.feature_names(),
-        data.records.columns().into_iter().map(|c| c.to_vec()),
-    );
+    let features = columns(data.feature_names(), data.records.columns().into_iter().map(|c| c.to_vec()));
     Problem {
         name: "winequality".into(),
         target: "quality".into(),
         features,
-        labels: data
-            .targets
-            .iter()
-            .map(|&quality| usize::from(quality >= EXCELLENT))
-            .collect(),
+        labels: data.targets.iter().map(|&quality| usize::from(quality >= EXCELLENT)).collect(),
         classes: vec!["ordinary".into(), "excellent".into()],
         positive: Some(1),
         notes: Vec::new(),
@@ -76,10 +69,7 @@ fn wine() -> Problem {
 
 fn iris() -> Problem {
     let data = linfa_datasets::iris();
-    let features = columns(
-        data.feature_names(),
-        data.records.columns().into_iter().map(|c| c.to_vec()),
-    );
+    let features = columns(data.feature_names(), data.records.columns().into_iter().map(|c| c.to_vec()));
     Problem {
         name: "iris".into(),
         target: "species".into(),
@@ -95,10 +85,7 @@ fn columns<S: ToString>(names: &[S], values: impl Iterator<Item = Vec<f64>>) -> 
     names
         .iter()
         .zip(values)
-        .map(|(name, values)| Column {
-            name: name.to_string(),
-            values: Values::Numeric(values),
-        })
+        .map(|(name, values)| Column { name: name.to_string(), values: Values::Numeric(values) })
         .collect()
 }
 
@@ -110,21 +97,11 @@ mod tests {
     fn what_is_listed_is_what_is_loaded() {
         for data in EMBEDDED {
             let problem = embedded(data.name).unwrap();
-            assert_eq!(
-                (problem.labels.len(), problem.classes.len()),
-                (data.rows, data.classes),
-                "{}",
-                data.name
-            );
+            assert_eq!((problem.labels.len(), problem.classes.len()), (data.rows, data.classes), "{}", data.name);
             assert!(problem.features.iter().all(|column| column.values.len() == data.rows));
             assert!(!problem.features.is_empty());
         }
         assert_eq!(embedded("winequality").unwrap().labels.iter().sum::<usize>(), 217);
-        assert!(
-            embedded("wine-quality")
-                .unwrap_err()
-                .to_string()
-                .contains("did you mean `winequality`?")
-        );
+        assert!(embedded("wine-quality").unwrap_err().to_string().contains("did you mean `winequality`?"));
     }
 }

@@ -19,11 +19,7 @@ pub struct Dataset {
 impl Dataset {
     /// The rows with these indices, in this order.
     pub fn select(&self, rows: &[usize]) -> Self {
-        Self {
-            x: self.x.gather(rows),
-            y: rows.iter().map(|&row| self.y[row]).collect(),
-            classes: self.classes,
-        }
+        Self { x: self.x.gather(rows), y: rows.iter().map(|&row| self.y[row]).collect(), classes: self.classes }
     }
 
     /// Cuts consecutive parts of the given sizes off the front.
@@ -62,11 +58,7 @@ fn dataset(
         data.extend(x.into_iter().map(|v| v as f32));
         y.push(label);
     }
-    Dataset {
-        x: Matrix { rows, cols, data },
-        y,
-        classes,
-    }
+    Dataset { x: Matrix { rows, cols, data }, y, classes }
 }
 
 /// Gaussian classes around random centres: centre `spread N(0, I)`, point `centre + noise N(0, I)`, classes equally
@@ -76,13 +68,7 @@ pub fn gaussian_classes(rows: usize, classes: usize, cols: usize, spread: f64, n
     let centres: Vec<Vec<f64>> = (0..classes).map(|_| normals(cols, rng)).collect();
     dataset(rows, cols, classes, rng, |rng| {
         let label = rng.random_range(0..classes);
-        (
-            centres[label]
-                .iter()
-                .map(|c| spread * c + noise * normal(rng))
-                .collect(),
-            label,
-        )
+        (centres[label].iter().map(|c| spread * c + noise * normal(rng)).collect(), label)
     })
 }
 
@@ -125,9 +111,8 @@ pub fn factor_model(rows: usize, cols: usize, factors: usize, noise: f64, flips:
     assert!(factors >= 3, "the label needs three factors");
     let rng = &mut Xoshiro256PlusPlus::seed_from_u64(seed);
     let scale = 1.0 / (factors as f64).sqrt();
-    let loadings: Vec<Vec<f64>> = (0..factors)
-        .map(|_| normals(cols, rng).into_iter().map(|v| v * scale).collect())
-        .collect();
+    let loadings: Vec<Vec<f64>> =
+        (0..factors).map(|_| normals(cols, rng).into_iter().map(|v| v * scale).collect()).collect();
     dataset(rows, cols, 2, rng, |rng| {
         let z = normals(factors, rng);
         let mut x: Vec<f64> = normals(cols, rng).into_iter().map(|v| v * noise).collect();
@@ -157,18 +142,9 @@ mod tests {
         // Binomial: standard deviation 31.
         assert!(positives.len().abs_diff(1000) < 150, "{}", positives.len());
         let mean = |col: usize| {
-            positives
-                .iter()
-                .map(|&row| f64::from(data.x.row(row)[col]))
-                .sum::<f64>()
-                / positives.len() as f64
+            positives.iter().map(|&row| f64::from(data.x.row(row)[col])).sum::<f64>() / positives.len() as f64
         };
-        assert!(
-            (mean(0) - 1.0).abs() < 0.15 && mean(5).abs() < 0.15,
-            "{} {}",
-            mean(0),
-            mean(5)
-        );
+        assert!((mean(0) - 1.0).abs() < 0.15 && mean(5).abs() < 0.15, "{} {}", mean(0), mean(5));
     }
 
     #[test]

@@ -19,11 +19,7 @@ impl Matrix {
         for &row in rows {
             data.extend_from_slice(self.row(row));
         }
-        Self {
-            rows: rows.len(),
-            cols: self.cols,
-            data,
-        }
+        Self { rows: rows.len(), cols: self.cols, data }
     }
 
     /// One row.

@@ -23,18 +23,8 @@ pub enum ClassMap {
 }
 
 /// Classes of UCI's letter recognition (A is 0) that the LDR paper swaps.
-pub const LETTER_PAIRS: [(usize, usize); 10] = [
-    (1, 3),
-    (2, 6),
-    (4, 5),
-    (7, 13),
-    (8, 11),
-    (10, 23),
-    (12, 22),
-    (14, 16),
-    (15, 17),
-    (20, 21),
-];
+pub const LETTER_PAIRS: [(usize, usize); 10] =
+    [(1, 3), (2, 6), (4, 5), (7, 13), (8, 11), (10, 23), (12, 22), (14, 16), (15, 17), (20, 21)];
 
 /// With probability `level` a label becomes a class drawn uniformly from all, possibly the same: the rate of changed
 /// labels is `level (K - 1) / K`, as in the LDR authors' code.
@@ -75,16 +65,8 @@ fn corrupt(
         return Err(InvalidParameter::new("level", level, "in [0, 1]"));
     }
     let rng = &mut Xoshiro256PlusPlus::seed_from_u64(seed);
-    let noisy: Vec<usize> = labels
-        .iter()
-        .map(|&label| {
-            if rng.random_bool(level) {
-                wrong(label, rng)
-            } else {
-                label
-            }
-        })
-        .collect();
+    let noisy: Vec<usize> =
+        labels.iter().map(|&label| if rng.random_bool(level) { wrong(label, rng) } else { label }).collect();
     let changed = noisy.iter().zip(labels).map(|(a, b)| a != b).collect();
     Ok(NoisyLabels { labels: noisy, changed })
 }
@@ -101,13 +83,7 @@ mod tests {
         assert!((rate(&noisy) - 0.6 * 25.0 / 26.0).abs() < 0.02, "{}", rate(&noisy));
         let noisy = class_dependent(&labels, 26, 0.3, &ClassMap::Next, 1).unwrap();
         assert!((rate(&noisy) - 0.3).abs() < 0.02);
-        assert!(
-            noisy
-                .labels
-                .iter()
-                .zip(&labels)
-                .all(|(n, l)| n == l || *n == (l + 1) % 26)
-        );
+        assert!(noisy.labels.iter().zip(&labels).all(|(n, l)| n == l || *n == (l + 1) % 26));
         let noisy = class_dependent(&labels, 26, 1.0, &ClassMap::Pairs(LETTER_PAIRS.to_vec()), 1).unwrap();
         assert_eq!((noisy.labels[1], noisy.labels[3], noisy.labels[0]), (3, 1, 0));
         assert_eq!(uniform(&labels, 26, 1.5, 1).unwrap_err().field, "level");

@@ -35,9 +35,7 @@ const MISSING: &str = "(missing)";
 impl Preprocessor {
     /// Learns medians, scales and categories from the given rows.
     pub fn fit(columns: &[Column], rows: &[usize]) -> Self {
-        Self {
-            columns: columns.iter().map(|column| Encoder::fit(column, rows)).collect(),
-        }
+        Self { columns: columns.iter().map(|column| Encoder::fit(column, rows)).collect() }
     }
 
     /// Number of model inputs.
@@ -53,25 +51,16 @@ impl Preprocessor {
         for (encoder, column) in self.columns.iter().zip(columns) {
             for (index, &row) in rows.iter().enumerate() {
                 let place = index * cols + start;
-                encoder
-                    .kind
-                    .write(&column.values, row, &mut data[place..place + encoder.kind.width()]);
+                encoder.kind.write(&column.values, row, &mut data[place..place + encoder.kind.width()]);
             }
             start += encoder.kind.width();
         }
-        Matrix {
-            rows: rows.len(),
-            cols,
-            data,
-        }
+        Matrix { rows: rows.len(), cols, data }
     }
 
     /// Names of the columns that are read as text.
     pub fn text_columns(&self) -> Vec<String> {
-        let text = self
-            .columns
-            .iter()
-            .filter(|column| matches!(column.kind, Kind::Text { .. }));
+        let text = self.columns.iter().filter(|column| matches!(column.kind, Kind::Text { .. }));
         text.map(|column| column.name.clone()).collect()
     }
 
@@ -104,17 +93,9 @@ impl Preprocessor {
     /// When a column is missing, or is text where it was numeric.
     pub fn align(&self, table: &Table) -> Result<(Vec<Column>, Vec<String>), DataError> {
         let find = |encoder: &Encoder| table.columns.iter().find(|column| column.name == encoder.name);
-        let missing: Vec<&str> = self
-            .columns
-            .iter()
-            .filter(|e| find(e).is_none())
-            .map(|e| e.name.as_str())
-            .collect();
+        let missing: Vec<&str> = self.columns.iter().filter(|e| find(e).is_none()).map(|e| e.name.as_str()).collect();
         if !missing.is_empty() {
-            let reason = format!(
-                "it lacks the columns {} that the model was trained on",
-                missing.join(", ")
-            );
+            let reason = format!("it lacks the columns {} that the model was trained on", missing.join(", "));
             return Err(DataError::Mismatch { reason });
         }
         let mut columns = Vec::new();
@@ -122,10 +103,7 @@ impl Preprocessor {
             let column = find(encoder).expect("missing columns were reported above").clone();
             columns.push(match (&encoder.kind, column.values) {
                 (Kind::Numeric { .. }, Values::Text(cells)) if cells.iter().any(Option::is_some) => {
-                    let first = cells
-                        .iter()
-                        .enumerate()
-                        .find_map(|(row, cell)| Some((row + 1, cell.as_ref()?)));
+                    let first = cells.iter().enumerate().find_map(|(row, cell)| Some((row + 1, cell.as_ref()?)));
                     let (row, cell) = first.expect("some cell is text");
                     let reason = format!(
                         "column `{}` was numeric in training, and is text here (row {row}: `{cell}`)",
@@ -134,29 +112,18 @@ impl Preprocessor {
                     return Err(DataError::Mismatch { reason });
                 }
                 // A column of nothing but missing cells has no type of its own.
-                (Kind::Numeric { .. }, Values::Text(cells)) => Column {
-                    name: column.name,
-                    values: Values::Numeric(vec![f64::NAN; cells.len()]),
-                },
-                (_, values) => Column {
-                    name: column.name,
-                    values,
-                },
+                (Kind::Numeric { .. }, Values::Text(cells)) => {
+                    Column { name: column.name, values: Values::Numeric(vec![f64::NAN; cells.len()]) }
+                }
+                (_, values) => Column { name: column.name, values },
             });
         }
         let known = |column: &&Column| self.columns.iter().any(|encoder| encoder.name == column.name);
-        let extra: Vec<&str> = table
-            .columns
-            .iter()
-            .filter(|column| !known(column))
-            .map(|column| column.name.as_str())
-            .collect();
+        let extra: Vec<&str> =
+            table.columns.iter().filter(|column| !known(column)).map(|column| column.name.as_str()).collect();
         let notes = match extra.is_empty() {
             true => Vec::new(),
-            false => vec![format!(
-                "columns the model does not use are ignored: {}",
-                extra.join(", ")
-            )],
+            false => vec![format!("columns the model does not use are ignored: {}", extra.join(", "))],
         };
         Ok((columns, notes))
     }
@@ -175,10 +142,8 @@ impl Encoder {
                     n => f64::midpoint(seen[(n - 1) / 2], seen[n / 2]),
                 };
                 // Scaled before it is summed: cells near the largest f64 must not overflow.
-                let filled: Vec<f64> = rows
-                    .iter()
-                    .map(|&row| if values[row].is_nan() { median } else { values[row] })
-                    .collect();
+                let filled: Vec<f64> =
+                    rows.iter().map(|&row| if values[row].is_nan() { median } else { values[row] }).collect();
                 let size = filled.iter().fold(0.0f64, |m, v| m.max(v.abs())).max(f64::MIN_POSITIVE);
                 let n = filled.len().max(1) as f64;
                 let mean = filled.iter().map(|v| v / size).sum::<f64>() / n;
@@ -188,15 +153,7 @@ impl Encoder {
                     scale if scale <= size * 1e-12 => size.max(1.0),
                     scale => scale,
                 };
-                Self {
-                    name,
-                    kind: Kind::Numeric {
-                        median,
-                        mean: mean * size,
-                        scale,
-                    },
-                    missing,
-                }
+                Self { name, kind: Kind::Numeric { median, mean: mean * size, scale }, missing }
             }
             Values::Text(values) => {
                 let missing = rows.iter().filter(|&&row| values[row].is_none()).count();
@@ -210,11 +167,7 @@ impl Encoder {
                 categories.truncate(MAX_CATEGORIES);
                 let mut categories: Vec<String> = categories.into_iter().map(|(text, _)| text.to_string()).collect();
                 categories.sort();
-                Self {
-                    name,
-                    kind: Kind::Text { categories, other },
-                    missing,
-                }
+                Self { name, kind: Kind::Text { categories, other }, missing }
             }
         }
     }
@@ -258,40 +211,24 @@ mod tests {
     use super::*;
 
     fn numeric(name: &str, values: &[f64]) -> Column {
-        Column {
-            name: name.into(),
-            values: Values::Numeric(values.to_vec()),
-        }
+        Column { name: name.into(), values: Values::Numeric(values.to_vec()) }
     }
 
     fn text(name: &str, cells: &[&str]) -> Column {
-        let cells = cells
-            .iter()
-            .map(|c| Some((*c).to_string()).filter(|c| !c.is_empty()))
-            .collect();
-        Column {
-            name: name.into(),
-            values: Values::Text(cells),
-        }
+        let cells = cells.iter().map(|c| Some((*c).to_string()).filter(|c| !c.is_empty())).collect();
+        Column { name: name.into(), values: Values::Text(cells) }
     }
 
     #[test]
     fn only_training_rows_are_learned_from() {
-        let columns = [
-            numeric("x", &[1.0, 3.0, f64::NAN, 1000.0]),
-            text("c", &["a", "b", "", "z"]),
-        ];
+        let columns = [numeric("x", &[1.0, 3.0, f64::NAN, 1000.0]), text("c", &["a", "b", "", "z"])];
         let encoder = Preprocessor::fit(&columns, &[0, 1, 2]);
         assert_eq!(encoder.inputs(), 1 + 3);
         let all = encoder.transform(&columns, &[0, 1, 2, 3]);
         // Median 2 fills the gap: mean 2, standard deviation sqrt(2/3).
         let sd = (2.0f32 / 3.0).sqrt();
         for (row, expected) in [(0, -1.0 / sd), (1, 1.0 / sd), (2, 0.0), (3, 998.0 / sd)] {
-            assert!(
-                (all.row(row)[0] - expected).abs() < 1e-3,
-                "row {row}: {}",
-                all.row(row)[0]
-            );
+            assert!((all.row(row)[0] - expected).abs() < 1e-3, "row {row}: {}", all.row(row)[0]);
         }
         assert_eq!(&all.row(2)[1..], [1.0, 0.0, 0.0], "missing is a category");
         assert_eq!(&all.row(3)[1..], [0.0, 0.0, 0.0], "an unseen category is nothing");
@@ -300,10 +237,7 @@ mod tests {
 
     #[test]
     fn constants_and_huge_cells_stay_finite() {
-        let columns = [
-            numeric("same", &[5.0; 4]),
-            numeric("huge", &[1e308, -1e308, 1e308, 0.0]),
-        ];
+        let columns = [numeric("same", &[5.0; 4]), numeric("huge", &[1e308, -1e308, 1e308, 0.0])];
         let encoded = Preprocessor::fit(&columns, &[0, 1, 2]).transform(&columns, &[0, 1, 2, 3]);
         assert!(encoded.data.iter().all(|v| v.is_finite()), "{:?}", encoded.data);
         assert_eq!(encoded.row(0)[0], 0.0);
@@ -323,28 +257,14 @@ mod tests {
     #[test]
     fn a_new_table_is_aligned_by_name() {
         let encoder = Preprocessor::fit(&[numeric("x", &[1.0, 2.0]), text("c", &["a", "b"])], &[0, 1]);
-        let table = |columns: Vec<Column>| Table {
-            name: "t".into(),
-            columns,
-        };
-        let (columns, notes) = encoder
-            .align(&table(vec![
-                text("c", &["a"]),
-                numeric("extra", &[0.0]),
-                numeric("x", &[2.0]),
-            ]))
-            .unwrap();
+        let table = |columns: Vec<Column>| Table { name: "t".into(), columns };
+        let (columns, notes) =
+            encoder.align(&table(vec![text("c", &["a"]), numeric("extra", &[0.0]), numeric("x", &[2.0])])).unwrap();
         assert_eq!(encoder.transform(&columns, &[0]).data, [1.0, 1.0, 0.0]);
         assert!(notes[0].contains("extra"));
-        let error = encoder
-            .align(&table(vec![numeric("y", &[1.0])]))
-            .unwrap_err()
-            .to_string();
+        let error = encoder.align(&table(vec![numeric("y", &[1.0])])).unwrap_err().to_string();
         assert!(error.contains("x, c"), "{error}");
-        let error = encoder
-            .align(&table(vec![text("x", &["", "q"]), text("c", &["a", "a"])]))
-            .unwrap_err()
-            .to_string();
+        let error = encoder.align(&table(vec![text("x", &["", "q"]), text("c", &["a", "a"])])).unwrap_err().to_string();
         assert!(error.contains("row 2: `q`"), "{error}");
     }
 }

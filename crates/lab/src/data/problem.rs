@@ -31,17 +31,8 @@ const USUAL_TARGETS: [&str; 5] = ["target", "label", "class", "y", "outcome"];
 
 /// The column to predict when nobody says: one of the usual names, else the last column.
 pub fn guess_target(table: &Table) -> &str {
-    let named = |usual: &&str| {
-        table
-            .columns
-            .iter()
-            .find(|column| column.name.eq_ignore_ascii_case(usual))
-    };
-    USUAL_TARGETS
-        .iter()
-        .find_map(named)
-        .or(table.columns.last())
-        .map_or("", |column| column.name.as_str())
+    let named = |usual: &&str| table.columns.iter().find(|column| column.name.eq_ignore_ascii_case(usual));
+    USUAL_TARGETS.iter().find_map(named).or(table.columns.last()).map_or("", |column| column.name.as_str())
 }
 
 impl Problem {
@@ -54,10 +45,7 @@ impl Problem {
     /// When the target does not exist, has one class or looks like a quantity, `positive` is not one of two classes, or
     /// no feature column is left.
     pub fn from_table(mut table: Table, target: &str, positive: Option<&str>) -> Result<Self, DataError> {
-        let error = |reason: String| DataError::Target {
-            target: target.into(),
-            reason,
-        };
+        let error = |reason: String| DataError::Target { target: target.into(), reason };
         let column = table.columns.remove(table.position(target)?);
         let cells: Vec<Option<String>> = (0..column.values.len()).map(|row| column.values.text(row)).collect();
         let mut notes = Vec::new();
@@ -85,9 +73,7 @@ impl Problem {
             notes.push(format!("{missing} rows without a target are left out"));
         }
         if let [only] = counts.keys().collect::<Vec<_>>()[..] {
-            return Err(error(format!(
-                "every row is of the class `{only}`; two classes are needed"
-            )));
+            return Err(error(format!("every row is of the class `{only}`; two classes are needed")));
         }
         for (class, rows) in counts.iter().filter(|(_, rows)| **rows < MIN_CLASS_ROWS) {
             notes.push(format!(
@@ -102,32 +88,17 @@ impl Problem {
         let classes = ordered(&counts, positive).map_err(error)?;
         if classes.len() < 2 {
             let rare = rare.map(|rare| format!(" (class {rare})")).unwrap_or_default();
-            return Err(error(format!(
-                "fewer than two classes have the {MIN_CLASS_ROWS} rows that splits need{rare}"
-            )));
+            return Err(error(format!("fewer than two classes have the {MIN_CLASS_ROWS} rows that splits need{rare}")));
         }
         let label = |text: &Option<String>| classes.iter().position(|class| Some(class) == text.as_ref());
-        let (rows, labels): (Vec<usize>, Vec<usize>) = cells
-            .iter()
-            .enumerate()
-            .filter_map(|(row, text)| Some((row, label(text)?)))
-            .unzip();
+        let (rows, labels): (Vec<usize>, Vec<usize>) =
+            cells.iter().enumerate().filter_map(|(row, text)| Some((row, label(text)?))).unzip();
         let features = informative(table.columns, &rows, &mut notes);
         if features.is_empty() {
-            return Err(error(
-                "there is no other column with information to predict it from".into(),
-            ));
+            return Err(error("there is no other column with information to predict it from".into()));
         }
         let positive = (classes.len() == 2).then_some(1);
-        Ok(Self {
-            name: table.name,
-            target: target.into(),
-            features,
-            labels,
-            classes,
-            positive,
-            notes,
-        })
+        Ok(Self { name: table.name, target: target.into(), features, labels, classes, positive, notes })
     }
 }
 
@@ -144,16 +115,10 @@ fn ordered(counts: &BTreeMap<&str, usize>, positive: Option<&str>) -> Result<Vec
         (Some(name), _) => {
             let found = classes.iter().copied().find(|class| *class == name).ok_or_else(|| {
                 let hint = did_you_mean(suggest(name, classes.iter().copied()).as_deref());
-                format!(
-                    "there is no class `{name}`{hint}; the classes are {}",
-                    classes.join(", ")
-                )
+                format!("there is no class `{name}`{hint}; the classes are {}", classes.join(", "))
             })?;
             if classes.len() != 2 {
-                return Err(format!(
-                    "a positive class is for two classes, and there are {}",
-                    classes.len()
-                ));
+                return Err(format!("a positive class is for two classes, and there are {}", classes.len()));
             }
             Some(found)
         }
@@ -176,17 +141,10 @@ fn informative(columns: Vec<Column>, rows: &[usize], notes: &mut Vec<String>) ->
             Values::Text(values) => values.windows(2).all(|w| w[0] == w[1]),
         };
         if constant {
-            let what = if values.text(0).is_none() {
-                "always missing"
-            } else {
-                "always the same"
-            };
+            let what = if values.text(0).is_none() { "always missing" } else { "always the same" };
             notes.push(format!("column `{}` is {what}: left out", column.name));
         } else {
-            kept.push(Column {
-                name: column.name,
-                values,
-            });
+            kept.push(Column { name: column.name, values });
         }
     }
     kept
@@ -197,20 +155,12 @@ mod tests {
     use super::*;
 
     fn text(cells: &[&str]) -> Values {
-        Values::Text(
-            cells
-                .iter()
-                .map(|c| Some((*c).to_string()).filter(|c| !c.is_empty()))
-                .collect(),
-        )
+        Values::Text(cells.iter().map(|c| Some((*c).to_string()).filter(|c| !c.is_empty())).collect())
     }
 
     fn table(target: Values) -> Table {
         let rows = target.len();
-        let column = |name: &str, values| Column {
-            name: name.into(),
-            values,
-        };
+        let column = |name: &str, values| Column { name: name.into(), values };
         let x = (0..rows).map(|i| i as f64).collect();
         let columns = vec![
             column("x", Values::Numeric(x)),
@@ -218,29 +168,18 @@ mod tests {
             column("gone", Values::Numeric(vec![f64::NAN; rows])),
             column("y", target),
         ];
-        Table {
-            name: "t".into(),
-            columns,
-        }
+        Table { name: "t".into(), columns }
     }
 
     fn many(counts: &[(&str, usize)]) -> Values {
-        text(
-            &counts
-                .iter()
-                .flat_map(|&(class, n)| std::iter::repeat_n(class, n))
-                .collect::<Vec<_>>(),
-        )
+        text(&counts.iter().flat_map(|&(class, n)| std::iter::repeat_n(class, n)).collect::<Vec<_>>())
     }
 
     #[test]
     fn the_rarer_class_is_positive_and_useless_columns_go() {
         let problem = Problem::from_table(table(many(&[("yes", 6), ("no", 9), ("", 2)])), "y", None).unwrap();
         assert_eq!(problem.classes, ["no", "yes"]);
-        assert_eq!(
-            (problem.labels.len(), problem.features.len(), problem.positive),
-            (15, 1, Some(1))
-        );
+        assert_eq!((problem.labels.len(), problem.features.len(), problem.positive), (15, 1, Some(1)));
         assert_eq!(problem.notes.len(), 3, "{:?}", problem.notes);
         let problem = Problem::from_table(table(many(&[("yes", 6), ("no", 9)])), "y", Some("no")).unwrap();
         assert_eq!(problem.classes, ["yes", "no"]);
@@ -256,9 +195,7 @@ mod tests {
     #[test]
     fn impossible_targets_are_explained() {
         let error = |values: Values, target: &str, positive| {
-            Problem::from_table(table(values), target, positive)
-                .unwrap_err()
-                .to_string()
+            Problem::from_table(table(values), target, positive).unwrap_err().to_string()
         };
         assert!(error(many(&[("a", 9)]), "y", None).contains("every row is of the class `a`"));
         assert!(error(many(&[("a", 9), ("b", 2)]), "y", None).contains("`b` has 2"));
@@ -266,19 +203,9 @@ mod tests {
         assert!(error(many(&[("a", 9), ("b", 9)]), "y", Some("c")).contains("the classes are a, b"));
         let quantity = Values::Numeric((0..50).map(|i| f64::from(i) / 3.0).collect());
         assert!(error(quantity, "y", None).contains("looks like a quantity"));
-        let only = Table {
-            name: "t".into(),
-            columns: vec![Column {
-                name: "y".into(),
-                values: many(&[("a", 9), ("b", 9)]),
-            }],
-        };
-        assert!(
-            Problem::from_table(only, "y", None)
-                .unwrap_err()
-                .to_string()
-                .contains("no other column")
-        );
+        let only =
+            Table { name: "t".into(), columns: vec![Column { name: "y".into(), values: many(&[("a", 9), ("b", 9)]) }] };
+        assert!(Problem::from_table(only, "y", None).unwrap_err().to_string().contains("no other column"));
     }
 
     #[test]

@@ -38,20 +38,13 @@ pub fn stratified_splits(
         classes[label].push(row);
     }
     if let Some((class, rows)) = classes.iter().enumerate().find(|(_, rows)| rows.len() < MIN_CLASS_ROWS) {
-        let reason = format!(
-            "class {class} has {} rows, but {MIN_CLASS_ROWS} are needed in each",
-            rows.len()
-        );
+        let reason = format!("class {class} has {} rows, but {MIN_CLASS_ROWS} are needed in each", rows.len());
         return Err(DataError::Split { reason });
     }
     let total = train + validation + test;
     let split = |repeat: usize| {
         let mut rng = Xoshiro256PlusPlus::seed_from_u64(seed.wrapping_mul(1_000_003).wrapping_add(repeat as u64));
-        let mut split = Split {
-            train: Vec::new(),
-            validation: Vec::new(),
-            test: Vec::new(),
-        };
+        let mut split = Split { train: Vec::new(), validation: Vec::new(), test: Vec::new() };
         for class in &classes {
             let mut rows = class.clone();
             rows.shuffle(&mut rng);
@@ -101,9 +94,7 @@ mod tests {
 
     #[test]
     fn a_class_that_is_too_small_is_named() {
-        let error = stratified_splits(&[0, 0, 0, 0, 0, 1], 1, (0.6, 0.2, 0.2), 0)
-            .unwrap_err()
-            .to_string();
+        let error = stratified_splits(&[0, 0, 0, 0, 0, 1], 1, (0.6, 0.2, 0.2), 0).unwrap_err().to_string();
         assert!(error.contains("class 1 has 1 rows"), "{error}");
     }
 }

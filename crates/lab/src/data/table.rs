@@ -62,16 +62,13 @@ impl Table {
     /// # Errors
     /// When there is none of this name; the nearest is suggested.
     pub fn position(&self, name: &str) -> Result<usize, DataError> {
-        self.columns
-            .iter()
-            .position(|column| column.name == name)
-            .ok_or_else(|| {
-                let columns: Vec<String> = self.columns.iter().map(|column| column.name.clone()).collect();
-                DataError::NoColumn {
-                    name: name.into(),
-                    nearest: suggest(name, columns.iter().map(String::as_str)),
-                    columns,
-                }
-            })
+        self.columns.iter().position(|column| column.name == name).ok_or_else(|| {
+            let columns: Vec<String> = self.columns.iter().map(|column| column.name.clone()).collect();
+            DataError::NoColumn {
+                name: name.into(),
+                nearest: suggest(name, columns.iter().map(String::as_str)),
+                columns,
+            }
+        })
     }
 }

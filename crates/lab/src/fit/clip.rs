@@ -7,20 +7,13 @@ use burn::tensor::Tensor;
 
 /// Scales all gradients by `min(1, max_norm / norm)`.
 pub fn clip_global_norm<M: Module>(model: &M, gradients: GradientsParams, max_norm: f64) -> GradientsParams {
-    let mut norm = SquaredNorm {
-        gradients: &gradients,
-        sum: 0.0,
-    };
+    let mut norm = SquaredNorm { gradients: &gradients, sum: 0.0 };
     model.visit(&mut norm);
     let norm = norm.sum.sqrt();
     if norm <= max_norm {
         return gradients;
     }
-    let mut scaled = Scale {
-        from: gradients,
-        to: GradientsParams::new(),
-        factor: max_norm / norm,
-    };
+    let mut scaled = Scale { from: gradients, to: GradientsParams::new(), factor: max_norm / norm };
     model.visit(&mut scaled);
     scaled.to
 }
@@ -66,10 +59,7 @@ mod tests {
             let x = Tensor::<2>::from_floats([[100.0, -50.0]], &device);
             let gradients = model.logits(x, &mut Mode::Inference).square().sum().backward();
             let gradients = clip_global_norm(&model, GradientsParams::from_grads(gradients, &model), max);
-            let mut norm = SquaredNorm {
-                gradients: &gradients,
-                sum: 0.0,
-            };
+            let mut norm = SquaredNorm { gradients: &gradients, sum: 0.0 };
             model.visit(&mut norm);
             norm.sum.sqrt()
         };

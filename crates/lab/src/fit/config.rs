@@ -82,11 +82,7 @@ impl FitConfig {
         }
         match self.weight_decay >= 0.0 && self.weight_decay.is_finite() {
             true => Ok(()),
-            false => Err(InvalidParameter::new(
-                "weight_decay",
-                self.weight_decay,
-                "finite and at least 0",
-            )),
+            false => Err(InvalidParameter::new("weight_decay", self.weight_decay, "finite and at least 0")),
         }
     }
 
@@ -118,18 +114,12 @@ impl FitConfig {
         };
         let stop = match self.patience {
             Some(patience) => {
-                format!(
-                    "at most {} epochs, early stopping after {patience} without improvement",
-                    self.epochs
-                )
+                format!("at most {} epochs, early stopping after {patience} without improvement", self.epochs)
             }
             None => format!("{} epochs", self.epochs),
         };
         let sampling = if self.balanced { ", class-balanced sampling" } else { "" };
-        format!(
-            "{optimizer} {}{schedule}, batch {}, {stop}{sampling}",
-            self.learning_rate, self.batch_size
-        )
+        format!("{optimizer} {}{schedule}, batch {}, {stop}{sampling}", self.learning_rate, self.batch_size)
     }
 
     pub(super) fn optimizer(&self) -> ModuleOptimizer {
@@ -137,12 +127,8 @@ impl FitConfig {
         match self.optimizer {
             OptimizerKind::Adam => AdamConfig::new().with_epsilon(1e-8).with_weight_decay(decay).init(),
             OptimizerKind::Sgd { momentum, nesterov } => {
-                let momentum = (momentum > 0.0).then(|| {
-                    MomentumConfig::new()
-                        .with_momentum(momentum)
-                        .with_dampening(0.0)
-                        .with_nesterov(nesterov)
-                });
+                let momentum = (momentum > 0.0)
+                    .then(|| MomentumConfig::new().with_momentum(momentum).with_dampening(0.0).with_nesterov(nesterov));
                 SgdConfig::new().with_momentum(momentum).with_weight_decay(decay).init()
             }
         }
@@ -169,14 +155,8 @@ mod tests {
     fn bad_values_are_named() {
         let error = FitConfig::new().with_learning_rate(f64::NAN).validate().unwrap_err();
         assert_eq!(error.field, "learning_rate");
-        let sgd = OptimizerKind::Sgd {
-            momentum: 1.0,
-            nesterov: false,
-        };
-        assert_eq!(
-            FitConfig::new().with_optimizer(sgd).validate().unwrap_err().field,
-            "momentum"
-        );
+        let sgd = OptimizerKind::Sgd { momentum: 1.0, nesterov: false };
+        assert_eq!(FitConfig::new().with_optimizer(sgd).validate().unwrap_err().field, "momentum");
         assert!(FitConfig::new().validate().is_ok());
     }
 }

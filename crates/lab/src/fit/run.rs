@@ -91,14 +91,7 @@ pub fn objective_step<'a>(
 ) -> impl FnMut(&Mlp, Batch, &mut Mode) -> Tensor<1> + 'a {
     move |model, batch, mode| {
         let logits = model.logits(batch.x, mode);
-        objective.loss(
-            LogitBatch {
-                logits,
-                labels: batch.labels,
-                ids: Some(batch.ids),
-            },
-            state,
-        )
+        objective.loss(LogitBatch { logits, labels: batch.labels, ids: Some(batch.ids) }, state)
     }
 }
 
@@ -116,11 +109,7 @@ impl Fit<'_> {
         let device = Device::flex().autodiff();
         let mut rng = Xoshiro256PlusPlus::seed_from_u64(self.seed);
         let mut optimizer = self.config.optimizer();
-        let sampler = if self.config.balanced {
-            Sampler::Balanced
-        } else {
-            Sampler::Shuffled
-        };
+        let sampler = if self.config.balanced { Sampler::Balanced } else { Sampler::Shuffled };
         let mut steps = 0;
         let (mut train_loss, mut validation) = (Vec::new(), Vec::new());
         let mut best: Option<(f64, Mlp)> = None;
@@ -137,10 +126,7 @@ impl Fit<'_> {
                 let loss = step(&model, self.batch(rows, &device), &mut Mode::Training(&mut rng));
                 let value = f64::from(loss.clone().into_scalar::<f32>());
                 if !value.is_finite() {
-                    return Err(FitError::Diverged {
-                        epoch: epoch + 1,
-                        value,
-                    });
+                    return Err(FitError::Diverged { epoch: epoch + 1, value });
                 }
                 sum += value * rows.len() as f64;
                 let mut gradients = GradientsParams::from_grads(loss.backward(), &model);
@@ -170,13 +156,7 @@ impl Fit<'_> {
             }
         }
         let model = best.map_or_else(|| model.valid(), |(_, model)| model);
-        Ok(Fitted {
-            model,
-            train_loss,
-            validation,
-            steps,
-            seconds: started.elapsed().as_secs_f64(),
-        })
+        Ok(Fitted { model, train_loss, validation, steps, seconds: started.elapsed().as_secs_f64() })
     }
 
     fn batch(&self, rows: &[usize], device: &Device) -> Batch {
@@ -196,17 +176,9 @@ impl Fit<'_> {
 fn batches(order: &[usize], size: usize) -> impl Iterator<Item = &[usize]> {
     let full = order.len() / size;
     let rest = order.len() % size;
-    let count = if rest > 1 || full == 0 {
-        full + usize::from(rest > 0)
-    } else {
-        full
-    };
+    let count = if rest > 1 || full == 0 { full + usize::from(rest > 0) } else { full };
     (0..count).map(move |index| {
-        let end = if index + 1 == count {
-            order.len()
-        } else {
-            (index + 1) * size
-        };
+        let end = if index + 1 == count { order.len() } else { (index + 1) * size };
         &order[index * size..end]
     })
 }
@@ -257,25 +229,15 @@ mod tests {
     }
 
     fn accuracy(probabilities: &[f64], y: &[usize]) -> f64 {
-        let right = probabilities
-            .chunks(2)
-            .zip(y)
-            .filter(|(p, y)| usize::from(p[1] > 0.5) == **y)
-            .count();
+        let right = probabilities.chunks(2).zip(y).filter(|(p, y)| usize::from(p[1] > 0.5) == **y).count();
         right as f64 / y.len() as f64
     }
 
     fn toy_fit(seed: u64, patience: Option<usize>, stop: Option<&AtomicBool>) -> Result<Fitted, FitError> {
         let (x, y) = toy(200);
-        let config = FitConfig::new()
-            .with_learning_rate(0.01)
-            .with_epochs(20)
-            .with_patience(patience);
+        let config = FitConfig::new().with_learning_rate(0.01).with_epochs(20).with_patience(patience);
         let score = |p: &[f64]| Some(accuracy(p, &y));
-        let model = MlpConfig::new(2, 2)
-            .with_width(16)
-            .with_dropout(0.1)
-            .init(&Device::flex().autodiff(), seed);
+        let model = MlpConfig::new(2, 2).with_width(16).with_dropout(0.1).init(&Device::flex().autodiff(), seed);
         Fit {
             train: Examples { x: &x, y: &y },
             config: &config,
@@ -289,11 +251,7 @@ mod tests {
     #[test]
     fn it_learns_and_repeats_exactly() {
         let fitted = toy_fit(1, None, None).unwrap();
-        assert!(
-            fitted.validation.last().unwrap().unwrap() > 0.9,
-            "{:?}",
-            fitted.validation
-        );
+        assert!(fitted.validation.last().unwrap().unwrap() > 0.9, "{:?}", fitted.validation);
         assert_eq!(fitted.steps, 20 * 7);
         let elsewhere = std::thread::spawn(|| toy_fit(1, None, None).unwrap()).join().unwrap();
         assert_eq!(fitted.train_loss, elsewhere.train_loss);
@@ -313,17 +271,9 @@ mod tests {
         assert_eq!(toy_fit(1, None, Some(&stop)).unwrap_err(), FitError::Stopped);
         let (x, y) = toy(8);
         let config = FitConfig::new();
-        let fit = Fit {
-            train: Examples { x: &x, y: &y },
-            config: &config,
-            seed: 0,
-            validation: None,
-            stop: None,
-        };
+        let fit = Fit { train: Examples { x: &x, y: &y }, config: &config, seed: 0, validation: None, stop: None };
         let model = MlpConfig::new(2, 2).init(&Device::flex().autodiff(), 0);
-        let error = fit
-            .run(model, |m, b, mode| cross_entropy(m, b, mode).mul_scalar(f64::INFINITY))
-            .unwrap_err();
+        let error = fit.run(model, |m, b, mode| cross_entropy(m, b, mode).mul_scalar(f64::INFINITY)).unwrap_err();
         assert!(matches!(error, FitError::Diverged { epoch: 1, .. }));
     }
 

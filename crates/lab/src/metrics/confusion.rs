@@ -21,10 +21,7 @@ impl ConfusionMatrix {
 
     /// A matrix of two classes from its four counts.
     pub fn binary(tp: usize, fp: usize, fn_: usize, tn: usize) -> Self {
-        Self {
-            classes: 2,
-            counts: vec![tn, fp, fn_, tp],
-        }
+        Self { classes: 2, counts: vec![tn, fp, fn_, tp] }
     }
 
     /// Rows of a true class that were decided for a class.
@@ -122,14 +119,8 @@ mod tests {
     #[test]
     fn absent_classes_are_defined() {
         let no_positive = ConfusionMatrix::binary(0, 0, 0, 9);
-        assert_eq!(
-            (no_positive.f_beta(1.0), no_positive.recall(), no_positive.g_mean()),
-            (Some(0.0), None, None)
-        );
-        assert_eq!(
-            (no_positive.balanced_accuracy(), no_positive.mcc()),
-            (Some(1.0), Some(0.0))
-        );
+        assert_eq!((no_positive.f_beta(1.0), no_positive.recall(), no_positive.g_mean()), (Some(0.0), None, None));
+        assert_eq!((no_positive.balanced_accuracy(), no_positive.mcc()), (Some(1.0), Some(0.0)));
         let empty = ConfusionMatrix::binary(0, 0, 0, 0);
         assert_eq!((empty.accuracy(), empty.mcc()), (None, None));
     }

@@ -13,9 +13,7 @@ pub fn roc_curve(predictions: &Predictions) -> Vec<(f64, f64)> {
     if positives == 0.0 || negatives == 0.0 {
         return Vec::new();
     }
-    std::iter::once((0.0, 0.0))
-        .chain(points.iter().map(|(p, n)| (n / negatives, p / positives)))
-        .collect()
+    std::iter::once((0.0, 0.0)).chain(points.iter().map(|(p, n)| (n / negatives, p / positives))).collect()
 }
 
 /// Recall and precision at every distinct threshold, by rising recall, for two classes. Empty without positives.
@@ -35,29 +33,16 @@ fn cumulated(predictions: &Predictions) -> Vec<(f64, f64)> {
         seen = (seen.0 + p as f64, seen.1 + n as f64);
         seen
     };
-    groups(&predictions.scores(1), &predictions.is(1))
-        .into_iter()
-        .map(add)
-        .collect()
+    groups(&predictions.scores(1), &predictions.is(1)).into_iter().map(add).collect()
 }
 
 /// Reliability diagram over 15 bins of equal width: of the positive class's probability for two classes, of the decided
 /// class's for more. Empty bins are kept, with count 0, so that bins of several models match by position.
 pub fn calibration_bins(predictions: &Predictions) -> Vec<CalibrationBin> {
-    let mut bins = vec![
-        CalibrationBin {
-            predicted: 0.0,
-            observed: 0.0,
-            count: 0
-        };
-        CALIBRATION_BINS
-    ];
+    let mut bins = vec![CalibrationBin { predicted: 0.0, observed: 0.0, count: 0 }; CALIBRATION_BINS];
     let decided = predictions.decide(Decision::Argmax);
-    for ((p, &label), decided) in predictions
-        .probabilities
-        .chunks(predictions.classes)
-        .zip(&predictions.labels)
-        .zip(decided)
+    for ((p, &label), decided) in
+        predictions.probabilities.chunks(predictions.classes).zip(&predictions.labels).zip(decided)
     {
         let class = if predictions.classes == 2 { 1 } else { decided };
         let bin = &mut bins[bin_of(p[class])];
@@ -78,25 +63,15 @@ mod tests {
 
     fn predictions() -> Predictions {
         let probabilities = [0.9, 0.8, 0.8, 0.1].iter().flat_map(|&p| [1.0 - p, p]).collect();
-        Predictions {
-            probabilities,
-            classes: 2,
-            labels: vec![1, 0, 1, 0],
-        }
+        Predictions { probabilities, classes: 2, labels: vec![1, 0, 1, 0] }
     }
 
     #[test]
     fn curves_go_through_the_known_points() {
-        assert_eq!(
-            roc_curve(&predictions()),
-            [(0.0, 0.0), (0.0, 0.5), (0.5, 1.0), (1.0, 1.0)]
-        );
+        assert_eq!(roc_curve(&predictions()), [(0.0, 0.0), (0.0, 0.5), (0.5, 1.0), (1.0, 1.0)]);
         let curve = precision_recall_curve(&predictions());
         assert_eq!((curve[0], curve[2]), ((0.5, 1.0), (1.0, 0.5)));
-        let one_class = Predictions {
-            labels: vec![0; 4],
-            ..predictions()
-        };
+        let one_class = Predictions { labels: vec![0; 4], ..predictions() };
         assert!(roc_curve(&one_class).is_empty() && precision_recall_curve(&one_class).is_empty());
     }
 

@@ -64,10 +64,7 @@ impl Metric {
 
     /// Whether the value depends on how probabilities become decisions.
     pub fn uses_decision(self) -> bool {
-        !matches!(
-            self,
-            Self::Auroc | Self::Auprc | Self::LogLoss | Self::Brier | Self::Ece
-        )
+        !matches!(self, Self::Auroc | Self::Auprc | Self::LogLoss | Self::Brier | Self::Ece)
     }
 
     /// The value of a confusion matrix; `None` for metrics of probabilities, and where undefined.
@@ -130,10 +127,7 @@ impl FromStr for Metric {
             return Ok(Self::FBeta(beta));
         }
         let names = Self::REPORTED.map(|metric| metric.to_string());
-        Err(UnknownMetric {
-            nearest: suggest(&name, names.iter().map(String::as_str)),
-            name: text.into(),
-        })
+        Err(UnknownMetric { nearest: suggest(&name, names.iter().map(String::as_str)), name: text.into() })
     }
 }
 
@@ -147,32 +141,22 @@ pub fn evaluate(metric: Metric, predictions: &Predictions, decision: Decision) -
     if predictions.labels.is_empty() {
         return None;
     }
-    let rows = || {
-        predictions
-            .probabilities
-            .chunks(predictions.classes)
-            .zip(&predictions.labels)
-    };
+    let rows = || predictions.probabilities.chunks(predictions.classes).zip(&predictions.labels);
     let mean = |values: &mut dyn Iterator<Item = f64>| Some(values.sum::<f64>() / predictions.labels.len() as f64);
     match metric {
         Metric::Auroc => ranked(predictions, roc_auc),
         Metric::Auprc => ranked(predictions, average_precision),
         Metric::LogLoss => mean(&mut rows().map(|(p, &y)| -p[y].max(LOG_CLIP).ln())),
         Metric::Brier if predictions.classes == 2 => mean(&mut rows().map(|(p, &y)| (p[1] - y as f64).powi(2))),
-        Metric::Brier => mean(&mut rows().map(|(p, &y)| {
-            p.iter()
-                .enumerate()
-                .map(|(class, p)| (p - f64::from(u8::from(class == y))).powi(2))
-                .sum()
-        })),
+        Metric::Brier => {
+            mean(&mut rows().map(|(p, &y)| {
+                p.iter().enumerate().map(|(class, p)| (p - f64::from(u8::from(class == y))).powi(2)).sum()
+            }))
+        }
         Metric::Ece => Some(calibration_error(predictions)),
         _ => {
             let decided = predictions.decide(decision);
-            metric.of_counts(&ConfusionMatrix::new(
-                &predictions.labels,
-                &decided,
-                predictions.classes,
-            ))
+            metric.of_counts(&ConfusionMatrix::new(&predictions.labels, &decided, predictions.classes))
         }
     }
 }
@@ -190,20 +174,14 @@ fn ranked(predictions: &Predictions, value: fn(&[f64], &[bool]) -> Option<f64>) 
 fn calibration_error(predictions: &Predictions) -> f64 {
     let mut bins = [(0.0, 0.0); CALIBRATION_BINS];
     let decided = predictions.decide(Decision::Argmax);
-    for ((p, &label), decided) in predictions
-        .probabilities
-        .chunks(predictions.classes)
-        .zip(&predictions.labels)
-        .zip(decided)
+    for ((p, &label), decided) in
+        predictions.probabilities.chunks(predictions.classes).zip(&predictions.labels).zip(decided)
     {
         let bin = &mut bins[bin_of(p[decided])];
         bin.0 += p[decided];
         bin.1 += f64::from(u8::from(decided == label));
     }
-    bins.iter()
-        .map(|(confidence, right)| (confidence - right).abs())
-        .sum::<f64>()
-        / predictions.labels.len() as f64
+    bins.iter().map(|(confidence, right)| (confidence - right).abs()).sum::<f64>() / predictions.labels.len() as f64
 }
 
 /// The bin `(i/15, (i+1)/15]` of a probability.
@@ -214,11 +192,8 @@ pub(super) fn bin_of(p: f64) -> usize {
 /// Part of the rows whose true class is among the `k` most probable (a tie counts as within).
 pub fn top_k_accuracy(predictions: &Predictions, k: usize) -> f64 {
     let within = |(p, &y): (&[f64], &usize)| p.iter().filter(|&&other| other > p[y]).count() < k;
-    let hits = predictions
-        .probabilities
-        .chunks(predictions.classes)
-        .zip(&predictions.labels)
-        .filter(|&row| within(row));
+    let hits =
+        predictions.probabilities.chunks(predictions.classes).zip(&predictions.labels).filter(|&row| within(row));
     hits.count() as f64 / predictions.labels.len() as f64
 }
 
@@ -228,10 +203,7 @@ mod tests {
 
     #[test]
     fn names_are_read_as_they_are_written() {
-        for metric in Metric::REPORTED
-            .into_iter()
-            .chain([Metric::FBeta(0.5), Metric::FBeta(2.0)])
-        {
+        for metric in Metric::REPORTED.into_iter().chain([Metric::FBeta(0.5), Metric::FBeta(2.0)]) {
             assert_eq!(metric.to_string().parse::<Metric>().unwrap(), metric);
         }
         assert_eq!("balanced_accuracy".parse::<Metric>().unwrap(), Metric::BalancedAccuracy);
@@ -246,11 +218,7 @@ mod tests {
         let scores = [0.1, 0.4, 0.35, 0.8, 0.8, 0.2, 0.65, 0.9, 0.5, 0.05];
         let labels = vec![0, 0, 1, 1, 0, 0, 1, 1, 0, 1];
         let probabilities = scores.iter().flat_map(|&p| [1.0 - p, p]).collect();
-        let predictions = Predictions {
-            probabilities,
-            classes: 2,
-            labels,
-        };
+        let predictions = Predictions { probabilities, classes: 2, labels };
         for (metric, expected) in TWO_CLASSES {
             let value = evaluate(metric, &predictions, Decision::Threshold(0.6)).unwrap();
             assert!((value - expected).abs() < 1e-12, "{metric}: {value} against {expected}");
@@ -263,11 +231,7 @@ mod tests {
             0.7, 0.2, 0.1, 0.1, 0.8, 0.1, 0.2, 0.3, 0.5, 0.4, 0.35, 0.25, 0.3, 0.3, 0.4, 0.05, 0.15, 0.8, 0.6, 0.3,
             0.1, 0.25, 0.45, 0.3,
         ];
-        let predictions = Predictions {
-            probabilities,
-            classes: 3,
-            labels: vec![0, 1, 2, 1, 0, 2, 0, 2],
-        };
+        let predictions = Predictions { probabilities, classes: 3, labels: vec![0, 1, 2, 1, 0, 2, 0, 2] };
         for (metric, expected) in THREE_CLASSES {
             let value = evaluate(metric, &predictions, Decision::Argmax).unwrap();
             assert!((value - expected).abs() < 1e-12, "{metric}: {value} against {expected}");

@@ -11,11 +11,7 @@ use super::{ConfusionMatrix, Metric, Predictions};
 /// When there are not two classes.
 pub fn best_threshold(metric: Metric, predictions: &Predictions) -> f64 {
     assert_eq!(predictions.classes, 2, "a threshold is for two classes");
-    let metric = if metric.uses_decision() {
-        metric
-    } else {
-        Metric::BalancedAccuracy
-    };
+    let metric = if metric.uses_decision() { metric } else { Metric::BalancedAccuracy };
     let groups = groups(&predictions.scores(1), &predictions.is(1));
     let positives: usize = groups.iter().map(|group| group.1).sum();
     let negatives: usize = groups.iter().map(|group| group.2).sum();
@@ -91,9 +87,6 @@ mod tests {
         let low = predictions(&[(0.1, false), (0.2, true), (0.3, true)]);
         assert!((best_threshold(Metric::F1, &low) - 0.15).abs() < 1e-12);
         let certain = predictions(&[(1.0, false), (1.0, false), (0.0, false)]);
-        assert!(
-            best_threshold(Metric::Accuracy, &certain) > 1.0,
-            "deciding for nobody is best"
-        );
+        assert!(best_threshold(Metric::Accuracy, &certain) > 1.0, "deciding for nobody is best");
     }
 }

@@ -47,35 +47,18 @@ impl MlpConfig {
     /// # Panics
     /// When a size is 0 or `dropout` is outside `[0, 1)`.
     pub fn init(&self, device: &Device, seed: u64) -> Mlp {
-        assert!(
-            self.inputs > 0 && self.outputs > 0 && self.width > 0,
-            "an MLP needs at least one unit in every layer"
-        );
-        assert!(
-            (0.0..1.0).contains(&self.dropout),
-            "dropout is {}, but must be in [0, 1)",
-            self.dropout
-        );
+        assert!(self.inputs > 0 && self.outputs > 0 && self.width > 0, "an MLP needs at least one unit in every layer");
+        assert!((0.0..1.0).contains(&self.dropout), "dropout is {}, but must be in [0, 1)", self.dropout);
         let mut rng = Xoshiro256PlusPlus::seed_from_u64(seed);
         let mut sizes = vec![self.inputs];
         sizes.extend(std::iter::repeat_n(self.width, self.depth));
         sizes.push(self.outputs);
-        let layers = sizes
-            .windows(2)
-            .map(|pair| linear(pair[0], pair[1], device, &mut rng))
-            .collect();
+        let layers = sizes.windows(2).map(|pair| linear(pair[0], pair[1], device, &mut rng)).collect();
         let norms = match self.batch_norm {
-            true => (0..self.depth)
-                .map(|_| BatchNormConfig::new(self.width).init(device))
-                .collect(),
+            true => (0..self.depth).map(|_| BatchNormConfig::new(self.width).init(device)).collect(),
             false => Vec::new(),
         };
-        Mlp {
-            layers,
-            norms,
-            activation: self.activation,
-            dropout: self.dropout,
-        }
+        Mlp { layers, norms, activation: self.activation, dropout: self.dropout }
     }
 
     /// The model in words, `MLP 11-64-64-2`.
@@ -91,10 +74,7 @@ fn linear(inputs: usize, outputs: usize, device: &Device, rng: &mut Xoshiro256Pl
     let mut draw = |n: usize| -> Vec<f32> { (0..n).map(|_| rng.random_range(-bound..bound)).collect() };
     let weight = TensorData::new(draw(inputs * outputs), [inputs, outputs]);
     let bias = TensorData::new(draw(outputs), [outputs]);
-    Linear {
-        weight: Param::from_data(weight, device),
-        bias: Some(Param::from_data(bias, device)),
-    }
+    Linear { weight: Param::from_data(weight, device), bias: Some(Param::from_data(bias, device)) }
 }
 
 /// Whether a forward pass is for training, where dropout draws its mask.
@@ -143,11 +123,7 @@ impl Mlp {
             }
         }
         let scores = last.forward(x);
-        if scores.dims()[1] == 1 {
-            Tensor::cat(vec![scores.zeros_like(), scores], 1)
-        } else {
-            scores
-        }
+        if scores.dims()[1] == 1 { Tensor::cat(vec![scores.zeros_like(), scores], 1) } else { scores }
     }
 }
 
@@ -155,9 +131,7 @@ impl Mlp {
 fn drop_units(x: Tensor<2>, rate: f64, rng: &mut Xoshiro256PlusPlus) -> Tensor<2> {
     let [rows, columns] = x.dims();
     let keep = (1.0 / (1.0 - rate)) as f32;
-    let mask: Vec<f32> = (0..rows * columns)
-        .map(|_| if rng.random_bool(rate) { 0.0 } else { keep })
-        .collect();
+    let mask: Vec<f32> = (0..rows * columns).map(|_| if rng.random_bool(rate) { 0.0 } else { keep }).collect();
     let mask = Tensor::from_data(TensorData::new(mask, [rows, columns]), &x.device());
     x * mask
 }

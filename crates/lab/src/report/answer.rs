@@ -19,20 +19,15 @@ pub fn answer(comparison: &Comparison) -> String {
 pub fn answer_sentences(comparison: &Comparison) -> Vec<String> {
     let settings = &comparison.settings;
     let metric = &settings.metric;
-    let scored: Vec<&ObjectiveResult> = comparison
-        .results
-        .iter()
-        .filter(|row| score(comparison, row).is_some())
-        .collect();
+    let scored: Vec<&ObjectiveResult> =
+        comparison.results.iter().filter(|row| score(comparison, row).is_some()).collect();
     let mut sentences = Vec::new();
     if let Some(best) = scored.first() {
         sentences.push(ranking(comparison, best, scored.len()));
         sentences.extend(against_baseline(comparison, best));
         sentences.extend(against_control(comparison, best));
     } else {
-        sentences.push(format!(
-            "No objective gave a usable {metric}, so there is nothing to compare."
-        ));
+        sentences.push(format!("No objective gave a usable {metric}, so there is nothing to compare."));
     }
     let limits = limits(comparison);
     if !limits.is_empty() {
@@ -43,9 +38,7 @@ pub fn answer_sentences(comparison: &Comparison) -> Vec<String> {
 
 /// The summary of the metric that ranks, where it is a number.
 pub(super) fn score<'a>(comparison: &Comparison, row: &'a ObjectiveResult) -> Option<&'a Summary> {
-    row.metrics
-        .get(&comparison.settings.metric)
-        .filter(|summary| summary.mean.is_finite())
+    row.metrics.get(&comparison.settings.metric).filter(|summary| summary.mean.is_finite())
 }
 
 /// Decimals for the metric that ranks.
@@ -56,11 +49,7 @@ pub(super) fn metric_decimals(comparison: &Comparison) -> usize {
 
 /// Splits that gave results: fewer than planned when the run was stopped.
 pub(super) fn finished_splits(comparison: &Comparison) -> usize {
-    let values = comparison
-        .results
-        .iter()
-        .flat_map(|row| row.metrics.values())
-        .map(|summary| summary.values.len());
+    let values = comparison.results.iter().flat_map(|row| row.metrics.values()).map(|summary| summary.values.len());
     values.max().unwrap_or(0)
 }
 
@@ -79,11 +68,7 @@ fn is_method(comparison: &Comparison, row: &ObjectiveResult) -> bool {
 
 /// Whether the difference is in the better direction.
 fn improves(comparison: &Comparison, paired: &PairedComparison) -> bool {
-    if comparison.settings.higher_is_better {
-        paired.difference > 0.0
-    } else {
-        paired.difference < 0.0
-    }
+    if comparison.settings.higher_is_better { paired.difference > 0.0 } else { paired.difference < 0.0 }
 }
 
 /// A difference in the better direction that holds after Holm's correction.
@@ -102,17 +87,9 @@ fn ranking(comparison: &Comparison, best: &ObjectiveResult, rows: usize) -> Stri
     let Some(summary) = score(comparison, best) else {
         return String::new();
     };
-    let direction = if comparison.settings.higher_is_better {
-        ""
-    } else {
-        ", where lower is better"
-    };
+    let direction = if comparison.settings.higher_is_better { "" } else { ", where lower is better" };
     let interval = if summary.low.is_finite() && summary.high.is_finite() {
-        format!(
-            " (95% interval {} to {})",
-            fixed(summary.low, decimals),
-            fixed(summary.high, decimals)
-        )
+        format!(" (95% interval {} to {})", fixed(summary.low, decimals), fixed(summary.high, decimals))
     } else {
         String::new()
     };
@@ -138,11 +115,7 @@ struct Tests<'a> {
 }
 
 fn tests(comparison: &Comparison, pick: impl Fn(&ObjectiveResult) -> Option<&PairedComparison>) -> Tests<'_> {
-    let mut found = Tests {
-        tested: 0,
-        better: Vec::new(),
-        worse: Vec::new(),
-    };
+    let mut found = Tests { tested: 0, better: Vec::new(), worse: Vec::new() };
     for row in comparison.results.iter().filter(|row| is_method(comparison, row)) {
         let Some(paired) = pick(row).filter(|paired| paired.p_holm.is_finite()) else {
             continue;
@@ -252,23 +225,14 @@ fn limits(comparison: &Comparison) -> Vec<String> {
     if comparison.interrupted {
         let planned = comparison.settings.splits;
         let reached = if finished < planned {
-            format!(
-                ", with results from {finished} of {}",
-                plural(planned, "split", "splits")
-            )
+            format!(", with results from {finished} of {}", plural(planned, "split", "splits"))
         } else {
             String::new()
         };
-        sentences.push(format!(
-            "The run was stopped early{reached}: treat this as preliminary."
-        ));
+        sentences.push(format!("The run was stopped early{reached}: treat this as preliminary."));
     }
     if !comparison.failures.is_empty() {
-        let mut failed: Vec<&str> = comparison
-            .failures
-            .iter()
-            .map(|failure| failure.objective.as_str())
-            .collect();
+        let mut failed: Vec<&str> = comparison.failures.iter().map(|failure| failure.objective.as_str()).collect();
         failed.sort_unstable();
         failed.dedup();
         let fits = plural(comparison.failures.len(), "fit", "fits");

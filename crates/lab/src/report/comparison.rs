@@ -25,9 +25,7 @@ pub fn comparison_html(comparison: &Comparison) -> String {
         shorten(&data.target, 60),
         settings.metric
     );
-    let mut page = Page::new(title, subtitle)
-        .lead(view.answer())
-        .lead(tiles(&view.tiles()));
+    let mut page = Page::new(title, subtitle).lead(view.answer()).lead(tiles(&view.tiles()));
     if !comparison.results.is_empty() {
         page = page
             .section("Ranking", html! { (view.forest()) (reading(comparison)) })
@@ -65,11 +63,7 @@ impl<'a> View<'a> {
         };
         let roles: Vec<Role> = comparison.results.iter().map(role).collect();
         let rows = comparison.results.iter().zip(styles(&roles)).collect();
-        Self {
-            comparison,
-            rows,
-            decimals: metric_decimals(comparison),
-        }
+        Self { comparison, rows, decimals: metric_decimals(comparison) }
     }
 
     /// The word beside a row's name.
@@ -86,9 +80,7 @@ impl<'a> View<'a> {
     fn answer(&self) -> Markup {
         let comparison = self.comparison;
         let sentences = answer_sentences(comparison);
-        let (first, rest) = sentences
-            .split_first()
-            .map_or(("", &[][..]), |(first, rest)| (first.as_str(), rest));
+        let (first, rest) = sentences.split_first().map_or(("", &[][..]), |(first, rest)| (first.as_str(), rest));
         let claims = self.claims();
         html! {
             div.answer role="region" aria-label="The answer" {
@@ -105,19 +97,12 @@ impl<'a> View<'a> {
     fn claims(&self) -> Vec<(&'static str, Markup)> {
         let judged = |pick: fn(&ObjectiveResult) -> Option<&PairedComparison>| {
             let methods = self.comparison.results.iter().filter(|row| self.mark(row).is_none());
-            let tested: Vec<_> = methods
-                .filter_map(pick)
-                .filter(|paired| paired.p_holm.is_finite())
-                .collect();
+            let tested: Vec<_> = methods.filter_map(pick).filter(|paired| paired.p_holm.is_finite()).collect();
             if tested.is_empty() {
                 return None;
             }
-            let better = tested
-                .iter()
-                .any(|paired| reliably_better(self.comparison, Some(paired)));
-            let all_worse = tested
-                .iter()
-                .all(|paired| reliably_worse(self.comparison, Some(paired)));
+            let better = tested.iter().any(|paired| reliably_better(self.comparison, Some(paired)));
+            let all_worse = tested.iter().all(|paired| reliably_worse(self.comparison, Some(paired)));
             Some(match (better, all_worse) {
                 (true, _) => badge_saying(Verdict::Supported, "yes"),
                 (_, true) => badge_saying(Verdict::NotSupported, "no, all are worse"),
@@ -126,14 +111,8 @@ impl<'a> View<'a> {
         };
         let control = self.comparison.settings.control.is_some();
         [
-            (
-                "An objective beats the baseline:",
-                judged(|row| row.against_baseline.as_ref()),
-            ),
-            (
-                "An objective beats the tuned threshold:",
-                judged(|row| row.against_control.as_ref()).filter(|_| control),
-            ),
+            ("An objective beats the baseline:", judged(|row| row.against_baseline.as_ref())),
+            ("An objective beats the tuned threshold:", judged(|row| row.against_control.as_ref()).filter(|_| control)),
         ]
         .into_iter()
         .filter_map(|(claim, badge)| Some((claim, badge?)))
@@ -145,18 +124,10 @@ impl<'a> View<'a> {
         let data = &comparison.data;
         let finished = finished_splits(comparison);
         let planned = comparison.settings.splits;
-        let splits = if comparison.interrupted {
-            format!("{finished} of {planned}")
-        } else {
-            count(planned)
-        };
+        let splits = if comparison.interrupted { format!("{finished} of {planned}") } else { count(planned) };
         let objectives: std::collections::BTreeSet<&str> =
             comparison.results.iter().map(|row| row.objective.as_str()).collect();
-        let control = if comparison.settings.control.is_some() {
-            "and the tuned-threshold control"
-        } else {
-            ""
-        };
+        let control = if comparison.settings.control.is_some() { "and the tuned-threshold control" } else { "" };
         let total: usize = data.classes.iter().map(|class| class.rows).sum();
         let smallest = data.classes.iter().min_by_key(|class| class.rows);
         let imbalance = smallest.map_or_else(String::new, |class| {
@@ -164,14 +135,9 @@ impl<'a> View<'a> {
             let name = shorten(&class.name, 24);
             format!("smallest: {name}, {share}")
         });
-        let memory = comparison
-            .peak_memory
-            .map_or_else(String::new, |peak| format!(", peak {}", bytes(peak)));
-        let inputs = format!(
-            "{}, {}",
-            plural(data.columns, "column", "columns"),
-            plural(data.inputs, "input", "inputs")
-        );
+        let memory = comparison.peak_memory.map_or_else(String::new, |peak| format!(", peak {}", bytes(peak)));
+        let inputs =
+            format!("{}, {}", plural(data.columns, "column", "columns"), plural(data.inputs, "input", "inputs"));
         vec![
             Tile::new("Rows", count(data.rows), inputs),
             Tile::new("Classes", count(data.classes.len()), imbalance),
@@ -180,10 +146,7 @@ impl<'a> View<'a> {
             Tile::new(
                 "Time",
                 seconds(comparison.seconds),
-                format!(
-                    "{}{memory}",
-                    plural(comparison.threads, "fit at a time", "fits at a time")
-                ),
+                format!("{}{memory}", plural(comparison.threads, "fit at a time", "fits at a time")),
             ),
         ]
     }
@@ -191,22 +154,13 @@ impl<'a> View<'a> {
     fn forest(&self) -> Markup {
         let comparison = self.comparison;
         let metric = &comparison.settings.metric;
-        let better = if comparison.settings.higher_is_better {
-            "right"
-        } else {
-            "left"
-        };
+        let better = if comparison.settings.higher_is_better { "right" } else { "left" };
         let label = format!("{metric} of every objective with its 95% interval, best first");
-        let mut chart = RowChart::new(
-            label,
-            Axis::new(format!("{metric}, mean with 95% interval")),
-            RowMark::Dots,
-        );
+        let mut chart = RowChart::new(label, Axis::new(format!("{metric}, mean with 95% interval")), RowMark::Dots);
         for (row, style) in &self.rows {
             let summary = row.metrics.get(metric);
-            let (mean, low, high) = summary.map_or((f64::NAN, f64::NAN, f64::NAN), |found| {
-                (found.mean, found.low, found.high)
-            });
+            let (mean, low, high) =
+                summary.map_or((f64::NAN, f64::NAN, f64::NAN), |found| (found.mean, found.low, found.high));
             chart = chart.row(Row {
                 name: row.name.clone(),
                 style: *style,
@@ -219,17 +173,11 @@ impl<'a> View<'a> {
             });
         }
         let baseline = comparison.results.iter().find(|row| is_baseline(comparison, row));
-        let mean = baseline
-            .and_then(|row| score(comparison, row))
-            .map(|summary| summary.mean);
+        let mean = baseline.and_then(|row| score(comparison, row)).map(|summary| summary.mean);
         if let Some(mean) = mean {
             chart = chart.reference(mean);
         }
-        let reference = if mean.is_some() {
-            " The dashed line is the baseline's mean."
-        } else {
-            ""
-        };
+        let reference = if mean.is_some() { " The dashed line is the baseline's mean." } else { "" };
         let caption = format!("Further {better} is better. Pale dots are single splits.{reference}");
         figure("", chart.render(), &caption)
     }

@@ -57,21 +57,12 @@ pub enum ReportError {
 ///
 /// When the folder cannot be created or a file cannot be written.
 pub fn write_comparison(dir: &Path, comparison: &Comparison) -> Result<Written, ReportError> {
-    fs::create_dir_all(dir).map_err(|source| ReportError::Folder {
-        path: dir.to_owned(),
-        source,
-    })?;
-    let written = Written {
-        html: dir.join("report.html"),
-        json: dir.join("comparison.json"),
-        csv: dir.join("results.csv"),
-    };
+    fs::create_dir_all(dir).map_err(|source| ReportError::Folder { path: dir.to_owned(), source })?;
+    let written =
+        Written { html: dir.join("report.html"), json: dir.join("comparison.json"), csv: dir.join("results.csv") };
     // The numbers first: where space is short, they matter most.
     let json = serde_json::to_vec_pretty(comparison)
-        .map_err(|error| ReportError::Encode {
-            format: "JSON",
-            reason: error.to_string(),
-        })
+        .map_err(|error| ReportError::Encode { format: "JSON", reason: error.to_string() })
         .and_then(|bytes| write_atomically(&written.json, &bytes));
     let csv = results_csv(comparison).and_then(|text| write_atomically(&written.csv, text.as_bytes()));
     let html = write_atomically(&written.html, comparison_html(comparison).as_bytes());
@@ -97,10 +88,7 @@ pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), ReportError> {
     result.map_err(|source| {
         // A leftover is only untidy; the first error is the one to report.
         let _ = fs::remove_file(&temporary);
-        ReportError::Write {
-            path: path.to_owned(),
-            source,
-        }
+        ReportError::Write { path: path.to_owned(), source }
     })
 }
 
@@ -120,17 +108,9 @@ pub fn results_csv(comparison: &Comparison) -> Result<String, ReportError> {
     let mut writer = csv::Writer::from_writer(Vec::new());
     let header = ["row", "objective", "decision", "split", "metric", "value"];
     writer.write_record(header).map_err(|error| encode(error.to_string()))?;
-    let plain = if comparison.data.classes.len() == 2 {
-        "one_half"
-    } else {
-        "largest_probability"
-    };
+    let plain = if comparison.data.classes.len() == 2 { "one_half" } else { "largest_probability" };
     for row in &comparison.results {
-        let own = if row.tuned_threshold {
-            "validation_threshold"
-        } else {
-            plain
-        };
+        let own = if row.tuned_threshold { "validation_threshold" } else { plain };
         let mut tables: Vec<(&str, &BTreeMap<String, Summary>)> = vec![(own, &row.metrics)];
         if !row.tuned_threshold {
             tables.push(("validation_threshold", &row.metrics_at_tuned_threshold));
@@ -139,11 +119,7 @@ pub fn results_csv(comparison: &Comparison) -> Result<String, ReportError> {
             for (metric, summary) in metrics {
                 for (split, value) in numbered(comparison, row, &summary.values) {
                     let split = split.map_or_else(String::new, |split| split.to_string());
-                    let value = if value.is_finite() {
-                        value.to_string()
-                    } else {
-                        String::new()
-                    };
+                    let value = if value.is_finite() { value.to_string() } else { String::new() };
                     let record = [row.name.as_str(), &row.objective, decision, &split, metric, &value];
                     writer.write_record(record).map_err(|error| encode(error.to_string()))?;
                 }
@@ -170,11 +146,7 @@ fn numbered(comparison: &Comparison, row: &ObjectiveResult, values: &[f64]) -> V
         (1..=splits).filter(|split| !failed.contains(split)).collect()
     };
     let known = numbers.len() == values.len();
-    values
-        .iter()
-        .enumerate()
-        .map(|(index, value)| (known.then(|| numbers[index]), *value))
-        .collect()
+    values.iter().enumerate().map(|(index, value)| (known.then(|| numbers[index]), *value)).collect()
 }
 
 fn advice(error: &io::Error) -> &'static str {

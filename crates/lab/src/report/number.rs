@@ -22,11 +22,7 @@ pub fn fixed(value: f64, decimals: usize) -> String {
 pub fn signed(value: f64, decimals: usize) -> String {
     let text = fixed(value, decimals);
     let is_zero = text.bytes().all(|byte| matches!(byte, b'0' | b'.'));
-    if value > 0.0 && value.is_finite() && !is_zero {
-        format!("+{text}")
-    } else {
-        text
-    }
+    if value > 0.0 && value.is_finite() && !is_zero { format!("+{text}") } else { text }
 }
 
 /// An interval for a table: `[0.71, 0.78]`; empty where it has no ends.
@@ -55,20 +51,13 @@ pub fn p_value(p: f64) -> String {
 pub fn p_phrase(p: f64) -> String {
     let text = p_value(p);
     // Held together: a line that ends in "p =" reads badly.
-    let text = if text.starts_with('<') {
-        format!("p {text}")
-    } else {
-        format!("p = {text}")
-    };
+    let text = if text.starts_with('<') { format!("p {text}") } else { format!("p = {text}") };
     text.replace(' ', "\u{a0}")
 }
 
 /// Decimals that show intervals of these half-widths with about two digits that matter.
 pub fn decimals_for(half_widths: impl IntoIterator<Item = f64>) -> usize {
-    let mut widths: Vec<f64> = half_widths
-        .into_iter()
-        .filter(|width| width.is_finite() && *width > 0.0)
-        .collect();
+    let mut widths: Vec<f64> = half_widths.into_iter().filter(|width| width.is_finite() && *width > 0.0).collect();
     if widths.is_empty() {
         return 3;
     }
@@ -137,11 +126,7 @@ pub fn percent(share: f64) -> String {
 /// Bytes in binary units: `412 MiB`.
 pub fn bytes(value: u64) -> String {
     let mebibytes = value as f64 / (1024.0 * 1024.0);
-    if mebibytes >= 1024.0 {
-        format!("{:.1} GiB", mebibytes / 1024.0)
-    } else {
-        format!("{mebibytes:.0} MiB")
-    }
+    if mebibytes >= 1024.0 { format!("{:.1} GiB", mebibytes / 1024.0) } else { format!("{mebibytes:.0} MiB") }
 }
 
 /// `1 split`, `10 splits`.

@@ -21,13 +21,7 @@ impl Page {
     /// A page with a title and a line below it.
     pub fn new(title: impl Into<String>, subtitle: impl Into<String>) -> Self {
         let (lead, sections) = (Vec::new(), Vec::new());
-        Self {
-            title: title.into(),
-            subtitle: subtitle.into(),
-            lead,
-            sections,
-            footer: String::new(),
-        }
+        Self { title: title.into(), subtitle: subtitle.into(), lead, sections, footer: String::new() }
     }
 
     /// Adds markup above the first section: the answer, the key figures.
@@ -93,16 +87,10 @@ impl Page {
     }
 
     fn unused_id(&self, heading: &str) -> String {
-        let letters = heading
-            .chars()
-            .map(|letter| if letter.is_ascii_alphanumeric() { letter } else { '-' });
+        let letters = heading.chars().map(|letter| if letter.is_ascii_alphanumeric() { letter } else { '-' });
         let slug = letters.collect::<String>().to_lowercase();
         let words: Vec<&str> = slug.split('-').filter(|word| !word.is_empty()).collect();
-        let stem = if words.is_empty() {
-            "section".to_owned()
-        } else {
-            words.join("-")
-        };
+        let stem = if words.is_empty() { "section".to_owned() } else { words.join("-") };
         let taken = |id: &str| self.sections.iter().any(|(_, other, _)| other == id);
         let mut id = stem.clone();
         let mut number = 2;
@@ -166,11 +154,7 @@ pub struct Tile {
 impl Tile {
     /// A tile.
     pub fn new(label: impl Into<String>, value: impl Into<String>, detail: impl Into<String>) -> Self {
-        Self {
-            label: label.into(),
-            value: value.into(),
-            detail: detail.into(),
-        }
+        Self { label: label.into(), value: value.into(), detail: detail.into() }
     }
 }
 
@@ -211,19 +195,14 @@ mod tests {
 
     #[test]
     fn sections_get_ids_of_their_own() {
-        let page = Page::new("t", "")
-            .section("A & b", html! {})
-            .section("A b", html! {})
-            .section("日本", html! {});
+        let page = Page::new("t", "").section("A & b", html! {}).section("A b", html! {}).section("日本", html! {});
         let ids: Vec<&str> = page.sections.iter().map(|(_, id, _)| id.as_str()).collect();
         assert_eq!(ids, ["a-b", "a-b-2", "section"]);
     }
 
     #[test]
     fn page_is_self_contained() {
-        let page = Page::new("<script>alert(1)</script>", "s")
-            .section("x", badge(Verdict::Supported))
-            .render();
+        let page = Page::new("<script>alert(1)</script>", "s").section("x", badge(Verdict::Supported)).render();
         assert!(!page.contains("<script"));
         for outside in ["http:", "https:", "@import", "url("] {
             assert!(!page.contains(outside), "{outside}");

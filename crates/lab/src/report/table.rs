@@ -13,10 +13,7 @@ pub struct Cell {
 impl Cell {
     /// A cell with this text.
     pub fn new(text: impl Into<String>) -> Self {
-        Self {
-            text: text.into(),
-            ..Self::default()
-        }
+        Self { text: text.into(), ..Self::default() }
     }
 
     /// A smaller line below the text.
@@ -51,12 +48,7 @@ pub struct Table {
 impl Table {
     /// An empty table.
     pub fn new(caption: impl Into<String>) -> Self {
-        Self {
-            caption: caption.into(),
-            columns: Vec::new(),
-            head: 0,
-            rows: Vec::new(),
-        }
+        Self { caption: caption.into(), columns: Vec::new(), head: 0, rows: Vec::new() }
     }
 
     /// Adds a column of text.
@@ -90,10 +82,7 @@ impl Table {
     }
 
     fn class(&self, column: usize) -> Option<&'static str> {
-        self.columns
-            .get(column)
-            .is_some_and(|(_, number)| *number)
-            .then_some("number")
+        self.columns.get(column).is_some_and(|(_, number)| *number).then_some("number")
     }
 }
 
@@ -150,10 +139,7 @@ mod tests {
 
     #[test]
     fn cells_are_escaped_and_rows_named() {
-        let table = Table::new("c")
-            .number("#")
-            .name("who")
-            .row(vec!["1".into(), Cell::new("<i>").detail("a & b")]);
+        let table = Table::new("c").number("#").name("who").row(vec!["1".into(), Cell::new("<i>").detail("a & b")]);
         let markup = table.render().into_string();
         assert!(markup.contains("<th class=\"name\" scope=\"row\">&lt;i&gt;<span class=\"detail\">a &amp; b</span>"));
         assert!(markup.contains("<td class=\"number\">1</td>"));

@@ -36,11 +36,7 @@ pub fn one_sample_t(values: &[f64], sides: Sides) -> Option<TTest> {
 ///
 /// Source: Nadeau, Bengio 2003, "Inference for the Generalization Error", section 3.
 pub fn corrected_resampled_t(values: &[f64], train_rows: usize, test_rows: usize) -> Option<TTest> {
-    t_test(
-        values,
-        1.0 / values.len() as f64 + test_rows as f64 / train_rows as f64,
-        Sides::Two,
-    )
+    t_test(values, 1.0 / values.len() as f64 + test_rows as f64 / train_rows as f64, Sides::Two)
 }
 
 /// A t-test where the variance of the mean is `factor` times the variance of the values.
@@ -58,12 +54,7 @@ fn t_test(values: &[f64], factor: f64, sides: Sides) -> Option<TTest> {
             Sides::Two => f64::from(u8::from(mean == 0.0)),
             Sides::Greater => f64::from(u8::from(mean <= 0.0)),
         };
-        return Some(TTest {
-            mean,
-            low: mean,
-            high: mean,
-            p,
-        });
+        return Some(TTest { mean, low: mean, high: mean, p });
     }
     let student = StudentsT::new(0.0, 1.0, (n - 1) as f64).ok()?;
     let t = mean / error;
@@ -72,12 +63,7 @@ fn t_test(values: &[f64], factor: f64, sides: Sides) -> Option<TTest> {
         Sides::Greater => student.cdf(-t),
     };
     let half = student.inverse_cdf(0.975) * error;
-    Some(TTest {
-        mean,
-        low: mean - half,
-        high: mean + half,
-        p,
-    })
+    Some(TTest { mean, low: mean - half, high: mean + half, p })
 }
 
 /// Holm's step-down adjustment of p-values for testing all of them at once, in the order given.
@@ -126,10 +112,7 @@ mod tests {
     const DIFFERENCES: [f64; 6] = [0.02, -0.01, 0.035, 0.04, 0.01, 0.015];
 
     fn close(value: f64, expected: f64) {
-        assert!(
-            (value - expected).abs() < 1e-9 * expected.abs().max(1e-3),
-            "{value} against {expected}"
-        );
+        assert!((value - expected).abs() < 1e-9 * expected.abs().max(1e-3), "{value} against {expected}");
     }
 
     /// Expected values: scipy, `crates/lab/tests/reference/statistics.py`.
@@ -138,17 +121,8 @@ mod tests {
         let two = one_sample_t(&DIFFERENCES, Sides::Two).unwrap();
         let one = one_sample_t(&DIFFERENCES, Sides::Greater).unwrap();
         let corrected = corrected_resampled_t(&DIFFERENCES, 960, 320).unwrap();
-        for (value, expected) in [
-            two.p,
-            two.low,
-            two.high,
-            one.p,
-            corrected.p,
-            corrected.low,
-            corrected.high,
-        ]
-        .into_iter()
-        .zip(SCIPY)
+        for (value, expected) in
+            [two.p, two.low, two.high, one.p, corrected.p, corrected.low, corrected.high].into_iter().zip(SCIPY)
         {
             close(value, expected);
         }
@@ -168,10 +142,7 @@ mod tests {
         let p = |values: &[f64], sides| one_sample_t(values, sides).unwrap().p;
         assert_eq!(p(&[0.0; 4], Sides::Two), 1.0);
         assert_eq!(p(&[0.1; 4], Sides::Two), 0.0);
-        assert_eq!(
-            (p(&[0.1; 4], Sides::Greater), p(&[-0.1; 4], Sides::Greater)),
-            (0.0, 1.0)
-        );
+        assert_eq!((p(&[0.1; 4], Sides::Greater), p(&[-0.1; 4], Sides::Greater)), (0.0, 1.0));
         assert!(one_sample_t(&[0.1], Sides::Two).is_none());
         assert!(corrected_resampled_t(&[], 2, 1).is_none());
     }
@@ -180,10 +151,7 @@ mod tests {
     fn equal_values_share_their_rank() {
         assert_eq!(ranks(&[0.9, 0.5, 0.9, 0.1], true), [1.5, 3.0, 1.5, 4.0]);
         assert_eq!(ranks(&[0.9, 0.5, 0.9, 0.1], false), [3.5, 2.0, 3.5, 1.0]);
-        assert_eq!(
-            average_ranks(&[vec![1.0, 2.0], vec![2.0, 1.0], vec![3.0, 1.0]], true),
-            [4.0 / 3.0, 5.0 / 3.0]
-        );
+        assert_eq!(average_ranks(&[vec![1.0, 2.0], vec![2.0, 1.0], vec![3.0, 1.0]], true), [4.0 / 3.0, 5.0 / 3.0]);
     }
 
     proptest! {

@@ -27,10 +27,7 @@ pub const CONTROL: &str = "cross-entropy, tuned threshold";
 /// A comparison with two classes and the first `rows` names.
 pub fn binary(rows: usize) -> Comparison {
     let names = &NAMES[..rows.min(NAMES.len())];
-    let class = |name: &str, rows| ClassCount {
-        name: name.into(),
-        rows,
-    };
+    let class = |name: &str, rows| ClassCount { name: name.into(), rows };
     Comparison {
         version: "0.0.0-DEMO".into(),
         data: DataSummary {
@@ -68,11 +65,7 @@ pub fn binary(rows: usize) -> Comparison {
 
 /// A failure of a row on a split.
 pub fn failure(objective: &str, split: usize) -> Failure {
-    Failure {
-        objective: objective.into(),
-        split,
-        reason: "the loss became NaN in epoch 3".into(),
-    }
+    Failure { objective: objective.into(), split, reason: "the loss became NaN in epoch 3".into() }
 }
 
 /// A row at a place in the ranking.
@@ -119,15 +112,8 @@ pub fn row(index: usize, name: &str) -> ObjectiveResult {
 }
 
 fn summary(mean: f64) -> Summary {
-    let values = (0..10)
-        .map(|split| mean + 0.018 * (f64::from(split) * 2.1 + mean * 40.0).sin())
-        .collect();
-    Summary {
-        mean,
-        low: mean - 0.0142,
-        high: mean + 0.0142,
-        values,
-    }
+    let values = (0..10).map(|split| mean + 0.018 * (f64::from(split) * 2.1 + mean * 40.0).sin()).collect();
+    Summary { mean, low: mean - 0.0142, high: mean + 0.0142, values }
 }
 
 fn curves(back: f64) -> Curves {
@@ -140,20 +126,12 @@ fn curves(back: f64) -> Curves {
                 validation: 0.64 - 0.011 * back - 0.4 * (-(epoch as f64) / (4.0 + back)).exp(),
             })
             .collect(),
-        roc: (0..=60)
-            .map(|step| (share(step), share(step).powf(0.2 + 0.02 * back)))
-            .collect(),
-        precision_recall: (0..=60)
-            .map(|step| (share(step), 1.0 - 0.9 * share(step).powf(2.5 - 0.12 * back)))
-            .collect(),
+        roc: (0..=60).map(|step| (share(step), share(step).powf(0.2 + 0.02 * back))).collect(),
+        precision_recall: (0..=60).map(|step| (share(step), 1.0 - 0.9 * share(step).powf(2.5 - 0.12 * back))).collect(),
         calibration: (0..10)
             .map(|bin| {
                 let predicted = (f64::from(bin) + 0.5) / 10.0;
-                CalibrationBin {
-                    predicted,
-                    observed: predicted.powf(0.7 + 0.1 * back),
-                    count: 100,
-                }
+                CalibrationBin { predicted, observed: predicted.powf(0.7 + 0.1 * back), count: 100 }
             })
             .collect(),
     }

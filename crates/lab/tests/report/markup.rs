@@ -7,10 +7,7 @@ pub fn elements(html: &str) -> Vec<String> {
     let mut rest = html.strip_prefix("<!DOCTYPE html>").expect("a doctype");
     while let Some((text, tail)) = rest.split_once('<') {
         // The style sheet holds child selectors; elsewhere a bare `>` would be text that was not escaped.
-        assert!(
-            open.last().is_some_and(|tag| tag == "style") || !text.contains('>'),
-            "stray > in {text:?}"
-        );
+        assert!(open.last().is_some_and(|tag| tag == "style") || !text.contains('>'), "stray > in {text:?}");
         let end = tag_end(tail);
         let tag = &tail[..end];
         rest = &tail[end + 1..];

@@ -13,10 +13,7 @@ pub struct Axis {
 impl Axis {
     /// An axis with this label, its range taken from the data.
     pub fn new(label: impl Into<String>) -> Self {
-        Self {
-            label: label.into(),
-            ..Self::default()
-        }
+        Self { label: label.into(), ..Self::default() }
     }
 
     /// Logarithmic: values of zero and below are left out.
@@ -45,11 +42,7 @@ impl Axis {
     pub(super) fn place(&self, value: f64) -> Option<f64> {
         // Far beyond any metric, and differences of such values would overflow.
         let drawable = value.is_finite() && value.abs() < 1e100;
-        if self.log {
-            (drawable && value > 1e-100).then(|| value.log10())
-        } else {
-            drawable.then_some(value)
-        }
+        if self.log { (drawable && value > 1e-100).then(|| value.log10()) } else { drawable.then_some(value) }
     }
 
     /// The scale that shows these values with about `ticks` ticks.
@@ -70,11 +63,7 @@ impl Axis {
         }
         let span = high - low;
         if span <= low.abs().max(high.abs()) * 1e-9 || span < 1e-100 {
-            let pad = if self.log {
-                0.5
-            } else {
-                (low.abs() * 0.1).max(if low == 0.0 { 1.0 } else { 1e-99 })
-            };
+            let pad = if self.log { 0.5 } else { (low.abs() * 0.1).max(if low == 0.0 { 1.0 } else { 1e-99 }) };
             return self.ticked(low - pad, high + pad, ticks);
         }
         let pad = if self.whole { 0.0 } else { span * 0.04 };
@@ -82,11 +71,7 @@ impl Axis {
     }
 
     fn ticked(&self, low: f64, high: f64, count: usize) -> Scale {
-        let ticks = if self.log {
-            log_ticks(low, high, count)
-        } else {
-            linear_ticks(low, high, count, self.whole)
-        };
+        let ticks = if self.log { log_ticks(low, high, count) } else { linear_ticks(low, high, count, self.whole) };
         Scale { low, high, ticks }
     }
 }
@@ -101,11 +86,7 @@ pub(super) struct Scale {
 
 impl Scale {
     pub(super) fn longest_label(&self) -> usize {
-        self.ticks
-            .iter()
-            .map(|(_, label)| label.chars().count())
-            .max()
-            .unwrap_or(0)
+        self.ticks.iter().map(|(_, label)| label.chars().count()).max().unwrap_or(0)
     }
 
     pub(super) fn clamp(&self, position: f64) -> f64 {
@@ -125,11 +106,7 @@ impl Ranged for Scale {
     fn key_points<Hint: KeyPointHint>(&self, hint: Hint) -> Vec<f64> {
         // Light points are the places of finer grid lines, and there are none.
         let ticks = self.ticks.iter().map(|(position, _)| *position);
-        if hint.weight().allow_light_points() {
-            Vec::new()
-        } else {
-            ticks.collect()
-        }
+        if hint.weight().allow_light_points() { Vec::new() } else { ticks.collect() }
     }
 
     fn range(&self) -> Range<f64> {
@@ -139,20 +116,14 @@ impl Ranged for Scale {
 
 impl ValueFormatter<f64> for Scale {
     fn format_ext(&self, value: &f64) -> String {
-        self.ticks
-            .iter()
-            .find(|(tick, _)| tick == value)
-            .map_or_else(String::new, |(_, label)| label.clone())
+        self.ticks.iter().find(|(tick, _)| tick == value).map_or_else(String::new, |(_, label)| label.clone())
     }
 }
 
 fn linear_ticks(low: f64, high: f64, count: usize, whole: bool) -> Vec<(f64, String)> {
     let raw = (high - low) / count.max(1) as f64;
     let power = 10f64.powf(raw.log10().floor());
-    let mut step = [1.0, 2.0, 2.5, 5.0, 10.0]
-        .into_iter()
-        .map(|nice| nice * power)
-        .find(|step| *step >= raw * 0.75);
+    let mut step = [1.0, 2.0, 2.5, 5.0, 10.0].into_iter().map(|nice| nice * power).find(|step| *step >= raw * 0.75);
     if whole {
         step = step.map(|step| step.max(1.0).round());
     }
@@ -177,11 +148,7 @@ fn log_ticks(low: f64, high: f64, count: usize) -> Vec<(f64, String)> {
             .collect()
     };
     // The finest division that does not crowd the axis.
-    for parts in [
-        &[1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0][..],
-        &[1.0, 2.0, 5.0],
-        &[1.0, 3.0],
-    ] {
+    for parts in [&[1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0][..], &[1.0, 2.0, 5.0], &[1.0, 3.0]] {
         let ticks = candidates(parts);
         if ticks.len() <= count.max(2) {
             if ticks.len() > 2 {
@@ -194,11 +161,7 @@ fn log_ticks(low: f64, high: f64, count: usize) -> Vec<(f64, String)> {
     if decades.len() < 3 {
         // Within a decade or two, even steps read better than powers of ten.
         let even = linear_ticks(10f64.powf(low), 10f64.powf(high), count.saturating_sub(2), false);
-        return even
-            .into_iter()
-            .filter(|(value, _)| *value > 0.0)
-            .map(|(value, text)| (value.log10(), text))
-            .collect();
+        return even.into_iter().filter(|(value, _)| *value > 0.0).map(|(value, text)| (value.log10(), text)).collect();
     }
     let every = decades.len().div_ceil(count.max(1)).max(1);
     decades.into_iter().step_by(every).collect()
@@ -227,15 +190,9 @@ mod tests {
 
     #[test]
     fn ticks_are_round_numbers() {
-        assert_eq!(
-            labels(&Axis::new("").range(0.0, 1.0).scale([], 5)),
-            ["0.0", "0.2", "0.4", "0.6", "0.8", "1.0"]
-        );
+        assert_eq!(labels(&Axis::new("").range(0.0, 1.0).scale([], 5)), ["0.0", "0.2", "0.4", "0.6", "0.8", "1.0"]);
         assert_eq!(labels(&Axis::new("").whole().scale([1.0, 3.0], 5)), ["1", "2", "3"]);
-        assert_eq!(
-            labels(&Axis::new("").log().scale([0.5, 2000.0], 5)),
-            ["1", "10", "100", "1000"]
-        );
+        assert_eq!(labels(&Axis::new("").log().scale([0.5, 2000.0], 5)), ["1", "10", "100", "1000"]);
     }
 
     #[test]
@@ -251,12 +208,7 @@ mod tests {
             vec![1e90, 1e90 + 1.0],
             vec![-3.0, -3.0],
         ] {
-            for axis in [
-                Axis::new(""),
-                Axis::new("").log(),
-                Axis::new("").whole(),
-                Axis::new("").range(2.0, 1.0),
-            ] {
+            for axis in [Axis::new(""), Axis::new("").log(), Axis::new("").whole(), Axis::new("").range(2.0, 1.0)] {
                 let scale = axis.scale(values.iter().copied(), 5);
                 assert!(scale.low < scale.high, "{values:?} {axis:?} {scale:?}");
                 assert!(scale.ticks.len() <= 60);

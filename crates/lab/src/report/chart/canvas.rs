@@ -56,10 +56,7 @@ impl Texts {
 
 /// The first characters of a long text, with an ellipsis; control characters, which XML forbids, become spaces.
 pub fn shorten(text: &str, most: usize) -> String {
-    let clean: String = text
-        .chars()
-        .map(|letter| if letter.is_control() { ' ' } else { letter })
-        .collect();
+    let clean: String = text.chars().map(|letter| if letter.is_control() { ' ' } else { letter }).collect();
     if clean.chars().count() <= most {
         return clean;
     }
@@ -166,21 +163,14 @@ pub(super) fn point(area: &Area<'_>, style: Style, (x, y): (i32, i32), radius: f
         }
         _ => {
             let far = units(radius * 1.2);
-            area.draw(&Polygon::new(
-                [(x, y - far), (x + far, y), (x, y + far), (x - far, y)],
-                fill,
-            ))
+            area.draw(&Polygon::new([(x, y - far), (x + far, y), (x, y + far), (x - far, y)], fill))
         }
     }
 }
 
 /// A line along these places, in canvas units.
 pub(super) fn line(area: &Area<'_>, places: Vec<(i32, i32)>, colour: RGBColor, width: f64) -> Drawn {
-    let style = ShapeStyle {
-        color: colour.to_rgba(),
-        filled: false,
-        stroke_width: units(width) as u32,
-    };
+    let style = ShapeStyle { color: colour.to_rgba(), filled: false, stroke_width: units(width) as u32 };
     area.draw(&PathElement::new(places, style))
 }
 
@@ -193,10 +183,7 @@ mod tests {
         let mut texts = Texts::default();
         let token = texts.put("a <b> name that is far too long", 10);
         let filled = texts.fill(&format!("<text>{token}</text>"));
-        assert_eq!(
-            filled,
-            "<text>a &lt;b&gt; nam…<title>a &lt;b&gt; name that is far too long</title></text>"
-        );
+        assert_eq!(filled, "<text>a &lt;b&gt; nam…<title>a &lt;b&gt; name that is far too long</title></text>");
     }
 
     #[test]

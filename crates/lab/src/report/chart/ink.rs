@@ -42,11 +42,7 @@ pub fn styles(roles: &[Role]) -> Vec<Style> {
             Role::Control => Style::Control,
             Role::Method => {
                 next += 1;
-                if next <= coloured {
-                    Style::Colour(next - 1)
-                } else {
-                    Style::Faint
-                }
+                if next <= coloured { Style::Colour(next - 1) } else { Style::Faint }
             }
         })
         .collect()
@@ -111,9 +107,7 @@ impl Ink {
     ];
 
     fn all() -> impl Iterator<Item = Self> {
-        Self::PLAIN
-            .into_iter()
-            .chain((0..COLOURS).map(|index| Self::Of(Style::Colour(index))))
+        Self::PLAIN.into_iter().chain((0..COLOURS).map(|index| Self::Of(Style::Colour(index))))
     }
 
     fn slot(self) -> u8 {
@@ -188,9 +182,9 @@ pub(super) fn themed(mut svg: String, scale: i32) -> String {
             svg = svg.replace(&solid, &format!("\"{variable}\""));
         }
         if svg.contains(&dashed) {
-            let dashes = ink.dashes().map_or(String::new(), |dashes| {
-                format!(" stroke-dasharray=\"{}\"", dash_list(dashes, scale))
-            });
+            let dashes = ink
+                .dashes()
+                .map_or(String::new(), |dashes| format!(" stroke-dasharray=\"{}\"", dash_list(dashes, scale)));
             svg = svg.replace(&dashed, &format!("\"{variable}\"{dashes}"));
         }
     }
@@ -199,11 +193,7 @@ pub(super) fn themed(mut svg: String, scale: i32) -> String {
 
 /// Dashes as SVG writes them.
 pub(super) fn dash_list(dashes: &[f64], scale: i32) -> String {
-    dashes
-        .iter()
-        .map(|dash| (dash * f64::from(scale)).to_string())
-        .collect::<Vec<_>>()
-        .join(" ")
+    dashes.iter().map(|dash| (dash * f64::from(scale)).to_string()).collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(test)]
@@ -217,10 +207,7 @@ mod tests {
         roles.push(Role::Control);
         let styles = styles(&roles);
         assert_eq!(styles[6], Style::Colour(6));
-        assert_eq!(
-            &styles[7..],
-            [Style::Faint, Style::Faint, Style::Baseline, Style::Control]
-        );
+        assert_eq!(&styles[7..], [Style::Faint, Style::Faint, Style::Baseline, Style::Control]);
     }
 
     #[test]
@@ -232,10 +219,7 @@ mod tests {
     fn placeholders_become_variables() {
         let line = Ink::Of(Style::Colour(1)).dashed();
         let svg = format!("<path stroke=\"#{:02X}{:02X}{:02X}\"/>", line.0, line.1, line.2);
-        assert_eq!(
-            themed(svg, 2),
-            "<path stroke=\"var(--series-2)\" stroke-dasharray=\"14 6\"/>"
-        );
+        assert_eq!(themed(svg, 2), "<path stroke=\"var(--series-2)\" stroke-dasharray=\"14 6\"/>");
     }
 
     #[test]

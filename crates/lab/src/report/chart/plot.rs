@@ -34,13 +34,7 @@ pub struct Series {
 impl Series {
     /// A series of points in drawing order; those that are not finite are left out.
     pub fn new(name: impl Into<String>, style: Style, points: Vec<(f64, f64)>) -> Self {
-        Self {
-            name: name.into(),
-            points,
-            band: Vec::new(),
-            mark: Mark::Line,
-            style,
-        }
+        Self { name: name.into(), points, band: Vec::new(), mark: Mark::Line, style }
     }
 
     /// A shaded band: x with its low and high.
@@ -72,15 +66,7 @@ impl Plot {
     /// An empty chart. `label` says in words what it shows, for readers who do not see it.
     pub fn new(label: impl Into<String>, x: Axis, y: Axis) -> Self {
         let (series, levels) = (Vec::new(), Vec::new());
-        Self {
-            label: label.into(),
-            x,
-            y,
-            series,
-            diagonal: false,
-            levels,
-            size: (440.0, 300.0),
-        }
+        Self { label: label.into(), x, y, series, diagonal: false, levels, size: (440.0, 300.0) }
     }
 
     /// Adds a series.
@@ -112,19 +98,11 @@ impl Plot {
     }
 
     fn scales(&self) -> (Scale, Scale) {
-        let drawn = || {
-            self.series
-                .iter()
-                .flat_map(|series| &series.points)
-                .filter(|point| self.place(**point).is_some())
-        };
+        let drawn =
+            || self.series.iter().flat_map(|series| &series.points).filter(|point| self.place(**point).is_some());
         let bands = || self.series.iter().flat_map(|series| &series.band);
-        let x = self
-            .x
-            .scale(drawn().map(|(x, _)| *x).chain(bands().map(|(x, ..)| *x)), 6);
-        let y_values = drawn()
-            .map(|(_, y)| *y)
-            .chain(bands().flat_map(|(_, low, high)| [*low, *high]));
+        let x = self.x.scale(drawn().map(|(x, _)| *x).chain(bands().map(|(x, ..)| *x)), 6);
+        let y_values = drawn().map(|(_, y)| *y).chain(bands().flat_map(|(_, low, high)| [*low, *high]));
         let y = self.y.scale(y_values.chain(self.levels.iter().copied()), 5);
         (x, y)
     }
@@ -161,45 +139,24 @@ impl Plot {
             }
         }
         for level in self.levels.iter().filter_map(|level| self.y.place(*level)) {
-            line(
-                root,
-                vec![at((x.low, level)), at((x.high, level))],
-                Ink::Axis.dashed(),
-                1.2,
-            )?;
+            line(root, vec![at((x.low, level)), at((x.high, level))], Ink::Axis.dashed(), 1.2)?;
         }
         for series in self.in_layers() {
             let band = |upper: bool| {
                 let edge = move |(px, low, high): &(f64, f64, f64)| self.place((*px, if upper { *high } else { *low }));
-                series
-                    .band
-                    .iter()
-                    .filter(|band| band.1.is_finite() && band.2.is_finite())
-                    .filter_map(edge)
-                    .map(at)
+                series.band.iter().filter(|band| band.1.is_finite() && band.2.is_finite()).filter_map(edge).map(at)
             };
-            let outline: Vec<_> = band(true)
-                .chain(band(false).collect::<Vec<_>>().into_iter().rev())
-                .collect();
+            let outline: Vec<_> = band(true).chain(band(false).collect::<Vec<_>>().into_iter().rev()).collect();
             if outline.len() >= 4 {
                 root.draw(&Polygon::new(outline, series.style.ink().solid().mix(0.16).filled()))?;
             }
-            let places: Vec<_> = series
-                .points
-                .iter()
-                .filter_map(|point| self.place(*point))
-                .map(at)
-                .collect();
+            let places: Vec<_> = series.points.iter().filter_map(|point| self.place(*point)).map(at).collect();
             if series.mark != Mark::Points && places.len() > 1 {
                 line(root, places.clone(), series.style.ink().dashed(), series.style.width())?;
             }
             if series.mark != Mark::Line || places.len() == 1 {
                 let radius = if series.mark == Mark::LineAndPoints { 3.2 } else { 4.6 };
-                let radius = if series.style == Style::Faint {
-                    radius * 0.7
-                } else {
-                    radius
-                };
+                let radius = if series.style == Style::Faint { radius * 0.7 } else { radius };
                 for place in places {
                     point(root, series.style, place, radius)?;
                 }
@@ -246,12 +203,7 @@ impl Render for Plot {
 }
 
 fn key<'a>(series: &Series, name: &'a str) -> Key<'a> {
-    Key {
-        name,
-        style: series.style,
-        line: series.mark != Mark::Points,
-        points: series.mark != Mark::Line,
-    }
+    Key { name, style: series.style, line: series.mark != Mark::Points, points: series.mark != Mark::Line }
 }
 
 #[cfg(test)]

@@ -56,35 +56,15 @@ struct Layout {
     stacked: bool,
 }
 
-const WIDE: Layout = Layout {
-    width: 980.0,
-    row: 30.0,
-    left: 262.0,
-    right: 182.0,
-    name_width: 240.0,
-    stacked: false,
-};
-const NARROW: Layout = Layout {
-    width: 370.0,
-    row: 44.0,
-    left: 10.0,
-    right: 14.0,
-    name_width: 196.0,
-    stacked: true,
-};
+const WIDE: Layout = Layout { width: 980.0, row: 30.0, left: 262.0, right: 182.0, name_width: 240.0, stacked: false };
+const NARROW: Layout = Layout { width: 370.0, row: 44.0, left: 10.0, right: 14.0, name_width: 196.0, stacked: true };
 const TOP: f64 = 8.0;
 const BOTTOM: f64 = 46.0;
 
 impl RowChart {
     /// An empty chart. `label` says in words what it shows, for readers who do not see it.
     pub fn new(label: impl Into<String>, axis: Axis, mark: RowMark) -> Self {
-        Self {
-            label: label.into(),
-            axis,
-            mark,
-            rows: Vec::new(),
-            reference: None,
-        }
+        Self { label: label.into(), axis, mark, rows: Vec::new(), reference: None }
     }
 
     /// Adds a row below the others.
@@ -102,25 +82,16 @@ impl RowChart {
     fn scale(&self, layout: &Layout) -> Scale {
         let values = self.rows.iter().flat_map(|row| {
             let ends = row.interval.map_or([f64::NAN; 2], |(low, high)| [low, high]);
-            [row.value, ends[0], ends[1]]
-                .into_iter()
-                .chain(row.values.iter().copied())
+            [row.value, ends[0], ends[1]].into_iter().chain(row.values.iter().copied())
         });
         let zero = (self.mark == RowMark::Bars).then_some(0.0);
-        let scale = self.axis.scale(
-            values.chain(self.reference).chain(zero),
-            if layout.stacked { 4 } else { 7 },
-        );
+        let scale = self.axis.scale(values.chain(self.reference).chain(zero), if layout.stacked { 4 } else { 7 });
         if self.mark == RowMark::Bars
             && scale.high > 0.0
             && self.rows.iter().all(|row| row.value.is_nan() || row.value >= 0.0)
         {
             // Bars that cannot be negative start at the edge, not beside it.
-            return self
-                .axis
-                .clone()
-                .range(0.0, scale.high)
-                .scale([], if layout.stacked { 4 } else { 7 });
+            return self.axis.clone().range(0.0, scale.high).scale([], if layout.stacked { 4 } else { 7 });
         }
         scale
     }
@@ -133,9 +104,7 @@ impl RowChart {
         // On a phone names stand above their rows, and no line may cross them.
         let segments: Vec<(f64, f64)> = if layout.stacked {
             let top = |index: usize| TOP + index as f64 * layout.row;
-            (0..self.rows.len())
-                .map(|index| (top(index) + 20.0, top(index + 1)))
-                .collect()
+            (0..self.rows.len()).map(|index| (top(index) + 20.0, top(index + 1))).collect()
         } else {
             vec![(TOP, bottom)]
         };
@@ -151,11 +120,7 @@ impl RowChart {
         }
         let middle = units(layout.left + across / 2.0);
         let style = text_style(Ink::Text, HPos::Center, VPos::Top);
-        root.draw_text(
-            &texts.put(self.axis.label(), 56),
-            &style,
-            (middle, units(bottom + 25.0)),
-        )?;
+        root.draw_text(&texts.put(self.axis.label(), 56), &style, (middle, units(bottom + 25.0)))?;
         if let Some(place) = self.reference.and_then(|value| self.axis.place(value)) {
             vertical(at(place), Ink::Axis.dashed(), 1.4)?;
         }
@@ -174,11 +139,7 @@ impl RowChart {
         top: f64,
         at: &impl Fn(f64) -> i32,
     ) -> Drawn {
-        let center = if layout.stacked {
-            top + layout.row * 0.65
-        } else {
-            top + layout.row / 2.0
-        };
+        let center = if layout.stacked { top + layout.row * 0.65 } else { top + layout.row / 2.0 };
         let text_y = units(if layout.stacked { top + 13.0 } else { center });
         let most = (layout.name_width / CHARACTER) as usize;
         root.draw_text(
@@ -189,11 +150,7 @@ impl RowChart {
         let right = (units(layout.width - 4.0), text_y);
         let place = self.axis.place(row.value);
         let text = if place.is_some() { row.text.as_str() } else { "no value" };
-        root.draw_text(
-            &texts.put(text, 26),
-            &text_style(Ink::Muted, HPos::Right, VPos::Center),
-            right,
-        )?;
+        root.draw_text(&texts.put(text, 26), &text_style(Ink::Muted, HPos::Right, VPos::Center), right)?;
         let Some(place) = place else { return Ok(()) };
         let y = units(center);
         let colour = row.style.ink().solid();
@@ -201,32 +158,18 @@ impl RowChart {
             RowMark::Bars => {
                 let half = units(if layout.stacked { 6.0 } else { 8.0 });
                 let zero = at(self.axis.place(0.0).unwrap_or(f64::MIN));
-                root.draw(&Rectangle::new(
-                    [(zero, y - half), (at(place), y + half)],
-                    colour.filled(),
-                ))
+                root.draw(&Rectangle::new([(zero, y - half), (at(place), y + half)], colour.filled()))
             }
             RowMark::Dots => {
                 // Below the interval, which would hide them.
                 for value in row.values.iter().filter_map(|value| self.axis.place(*value)) {
-                    root.draw(&Circle::new(
-                        (at(value), y + units(9.0)),
-                        units(2.0),
-                        colour.mix(0.45).filled(),
-                    ))?;
+                    root.draw(&Circle::new((at(value), y + units(9.0)), units(2.0), colour.mix(0.45).filled()))?;
                 }
-                let ends = row
-                    .interval
-                    .and_then(|(low, high)| Some((self.axis.place(low)?, self.axis.place(high)?)));
+                let ends = row.interval.and_then(|(low, high)| Some((self.axis.place(low)?, self.axis.place(high)?)));
                 if let Some((low, high)) = ends {
                     line(root, vec![(at(low), y), (at(high), y)], colour, 2.2)?;
                     for end in [low, high] {
-                        line(
-                            root,
-                            vec![(at(end), y - units(4.5)), (at(end), y + units(4.5))],
-                            colour,
-                            2.2,
-                        )?;
+                        line(root, vec![(at(end), y - units(4.5)), (at(end), y + units(4.5))], colour, 2.2)?;
                     }
                 }
                 point(root, row.style, (at(place), y), 5.2)
@@ -242,9 +185,7 @@ impl Render for RowChart {
         }
         let drawn = |layout: &Layout, class: &str| {
             let height = TOP + BOTTOM + self.rows.len() as f64 * layout.row;
-            draw(&self.label, (layout.width, height), class, |root, texts| {
-                self.paint(root, texts, layout)
-            })
+            draw(&self.label, (layout.width, height), class, |root, texts| self.paint(root, texts, layout))
         };
         html! {
             div.chart { (drawn(&WIDE, "rows wide")) (drawn(&NARROW, "rows narrow")) }
@@ -257,14 +198,7 @@ mod tests {
     use super::*;
 
     fn row(name: &str, value: f64, interval: Option<(f64, f64)>) -> Row {
-        Row {
-            name: name.into(),
-            style: Style::Colour(2),
-            value,
-            interval,
-            values: vec![value],
-            text: "text".into(),
-        }
+        Row { name: name.into(), style: Style::Colour(2), value, interval, values: vec![value], text: "text".into() }
     }
 
     #[test]
@@ -284,15 +218,8 @@ mod tests {
 
     #[test]
     fn equal_and_missing_rows_do_not_panic() {
-        let same = RowChart::new("t", Axis::new("x"), RowMark::Bars)
-            .row(row("a", 0.0, None))
-            .row(row("b", 0.0, None));
+        let same = RowChart::new("t", Axis::new("x"), RowMark::Bars).row(row("a", 0.0, None)).row(row("b", 0.0, None));
         assert!(same.render().into_string().contains("<rect"));
-        assert!(
-            RowChart::new("t", Axis::new("x"), RowMark::Dots)
-                .render()
-                .into_string()
-                .contains("No data")
-        );
+        assert!(RowChart::new("t", Axis::new("x"), RowMark::Dots).render().into_string().contains("No data"));
     }
 }

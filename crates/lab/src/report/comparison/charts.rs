@@ -39,14 +39,9 @@ fn distinct<'a>(view: &'a View<'_>) -> impl Iterator<Item = (&'a ObjectiveResult
     let same = |row: &ObjectiveResult| {
         let others = view.comparison.results.iter();
         row.tuned_threshold
-            && others
-                .into_iter()
-                .any(|other| !other.tuned_threshold && other.objective == row.objective)
+            && others.into_iter().any(|other| !other.tuned_threshold && other.objective == row.objective)
     };
-    view.rows
-        .iter()
-        .filter(move |(row, _)| !same(row))
-        .map(|(row, style)| (*row, *style))
+    view.rows.iter().filter(move |(row, _)| !same(row)).map(|(row, style)| (*row, *style))
 }
 
 fn lines(view: &View<'_>, mut plot: Plot, mark: Mark, points: impl Fn(&ObjectiveResult) -> Vec<(f64, f64)>) -> Markup {
@@ -67,11 +62,7 @@ fn learning(view: &View<'_>) -> Markup {
         Axis::new(format!("{metric} on validation")),
     );
     let validation = lines(view, validation, Mark::Line, |row| {
-        row.curves
-            .learning
-            .iter()
-            .map(|point| (point.epoch as f64, point.validation))
-            .collect()
+        row.curves.learning.iter().map(|point| (point.epoch as f64, point.validation)).collect()
     });
     let training = Plot::new(
         "Training loss after each epoch, scaled for each objective",
@@ -80,11 +71,7 @@ fn learning(view: &View<'_>) -> Markup {
     );
     let training = lines(view, training, Mark::Line, scaled_loss);
     grid(&[
-        figure(
-            "What it is judged by",
-            validation,
-            "Averaged over the splits still training at that epoch.",
-        ),
+        figure("What it is judged by", validation, "Averaged over the splits still training at that epoch."),
         figure(
             "What it is trained on",
             training,
@@ -105,10 +92,7 @@ fn scaled_loss(row: &ObjectiveResult) -> Vec<(f64, f64)> {
     let low = points.iter().map(|(_, loss)| *loss).fold(f64::INFINITY, f64::min);
     let high = points.iter().map(|(_, loss)| *loss).fold(f64::NEG_INFINITY, f64::max);
     let span = high - low;
-    points
-        .into_iter()
-        .map(|(epoch, loss)| (epoch, if span > 0.0 { (loss - low) / span } else { 0.0 }))
-        .collect()
+    points.into_iter().map(|(epoch, loss)| (epoch, if span > 0.0 { (loss - low) / span } else { 0.0 })).collect()
 }
 
 fn share(label: &str) -> Axis {
@@ -116,34 +100,17 @@ fn share(label: &str) -> Axis {
 }
 
 fn roc(view: &View<'_>) -> Markup {
-    let plot = Plot::new(
-        "ROC curve of every objective",
-        share("False-positive rate"),
-        share("True-positive rate"),
-    );
-    let chart = lines(view, plot.diagonal().size(420.0, 380.0), Mark::Line, |row| {
-        row.curves.roc.clone()
-    });
-    figure(
-        "ROC",
-        chart,
-        "Test data, averaged over splits. The dashed diagonal is guessing.",
-    )
+    let plot = Plot::new("ROC curve of every objective", share("False-positive rate"), share("True-positive rate"));
+    let chart = lines(view, plot.diagonal().size(420.0, 380.0), Mark::Line, |row| row.curves.roc.clone());
+    figure("ROC", chart, "Test data, averaged over splits. The dashed diagonal is guessing.")
 }
 
 fn precision_recall(view: &View<'_>) -> Markup {
     let data = &view.comparison.data;
     let total: usize = data.classes.iter().map(|class| class.rows).sum();
-    let positive = data
-        .classes
-        .iter()
-        .find(|class| data.positive.as_ref() == Some(&class.name));
-    let mut plot = Plot::new(
-        "Precision-recall curve of every objective",
-        share("Recall"),
-        share("Precision"),
-    )
-    .size(420.0, 380.0);
+    let positive = data.classes.iter().find(|class| data.positive.as_ref() == Some(&class.name));
+    let mut plot =
+        Plot::new("Precision-recall curve of every objective", share("Recall"), share("Precision")).size(420.0, 380.0);
     let mut caption = "Test data, averaged over splits.".to_owned();
     if let Some(class) = positive.filter(|_| total > 0) {
         plot = plot.level(class.rows as f64 / total as f64);
@@ -154,11 +121,7 @@ fn precision_recall(view: &View<'_>) -> Markup {
 }
 
 fn calibration(view: &View<'_>) -> Markup {
-    let what = if view.comparison.data.classes.len() == 2 {
-        "positive class"
-    } else {
-        "predicted class"
-    };
+    let what = if view.comparison.data.classes.len() == 2 { "positive class" } else { "predicted class" };
     let plot = Plot::new(
         format!("Reliability of the predicted probability of the {what}, one line an objective"),
         share(&format!("Predicted probability of the {what}")),
@@ -181,11 +144,7 @@ fn cost(view: &View<'_>) -> Markup {
         Axis::new("Seconds a fit, logarithmic").log(),
         Axis::new(metric.as_str()),
     );
-    let mut bars = RowChart::new(
-        "Training time of one fit, fastest first",
-        Axis::new("Seconds a fit"),
-        RowMark::Bars,
-    );
+    let mut bars = RowChart::new("Training time of one fit, fastest first", Axis::new("Seconds a fit"), RowMark::Bars);
     // The control costs what the baseline does, but its quality is its own.
     for (row, style) in &view.rows {
         if let Some(summary) = score(view.comparison, row) {
@@ -205,11 +164,7 @@ fn cost(view: &View<'_>) -> Markup {
             text: seconds(row.seconds_per_fit),
         });
     }
-    let corner = if view.comparison.settings.higher_is_better {
-        "upper"
-    } else {
-        "lower"
-    };
+    let corner = if view.comparison.settings.higher_is_better { "upper" } else { "lower" };
     let caption = format!("The {corner} left is best: good and quick.");
     html! {
         (figure("Time of a fit", bars.render(), "Mean training time on this machine, fastest first."))

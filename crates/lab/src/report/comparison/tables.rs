@@ -36,31 +36,21 @@ pub(super) fn ranking(view: &View<'_>) -> Table {
     let settings = &comparison.settings;
     let control = settings.control.is_some();
     let beside = main_metrics(comparison);
-    let decimals: Vec<usize> = beside
-        .iter()
-        .map(|name| column_decimals(view, name, |row| &row.metrics))
-        .collect();
+    let decimals: Vec<usize> = beside.iter().map(|name| column_decimals(view, name, |row| &row.metrics)).collect();
     let caption = format!(
         "Best first by {} on test data; {} is better. Differences in bold are reliable (p < {LEVEL} after Holm's correction).",
         settings.metric,
         if settings.higher_is_better { "higher" } else { "lower" },
     );
-    let mut table = Table::new(caption)
-        .number("#")
-        .name("Objective")
-        .number(settings.metric.as_str())
-        .number("To baseline");
+    let mut table =
+        Table::new(caption).number("#").name("Objective").number(settings.metric.as_str()).number("To baseline");
     if control {
         table = table.number("To control");
     }
     for name in &beside {
         table = table.number(*name);
     }
-    table = table
-        .number("Mean rank")
-        .number("Time a fit")
-        .number("Steps/s")
-        .number("Epochs");
+    table = table.number("Mean rank").number("Time a fit").number("Steps/s").number("Epochs");
     for (index, (row, _)) in view.rows.iter().enumerate() {
         let mut cells = vec![
             Cell::new((index + 1).to_string()),
@@ -103,27 +93,15 @@ pub(super) fn every_metric(view: &View<'_>) -> Markup {
     let second = metric_table(view, tuned, |row| {
         // A row that decides there anyway holds its numbers in the other place.
         let elsewhere = row.tuned_threshold && row.metrics_at_tuned_threshold.is_empty();
-        if elsewhere {
-            &row.metrics
-        } else {
-            &row.metrics_at_tuned_threshold
-        }
+        if elsewhere { &row.metrics } else { &row.metrics_at_tuned_threshold }
     });
-    let has_tuned = view
-        .comparison
-        .results
-        .iter()
-        .any(|row| !row.metrics_at_tuned_threshold.is_empty());
+    let has_tuned = view.comparison.results.iter().any(|row| !row.metrics_at_tuned_threshold.is_empty());
     html! { (first) @if has_tuned { (second) } }
 }
 
 fn metric_table(view: &View<'_>, caption: &str, pick: fn(&ObjectiveResult) -> &Metrics) -> Table {
-    let names: BTreeSet<&str> = view
-        .comparison
-        .results
-        .iter()
-        .flat_map(|row| pick(row).keys().map(String::as_str))
-        .collect();
+    let names: BTreeSet<&str> =
+        view.comparison.results.iter().flat_map(|row| pick(row).keys().map(String::as_str)).collect();
     let ranked = view.comparison.settings.metric.as_str();
     // The metric that ranks comes first; the others follow by name.
     let mut names: Vec<&str> = names.into_iter().collect();
@@ -135,12 +113,7 @@ fn metric_table(view: &View<'_>, caption: &str, pick: fn(&ObjectiveResult) -> &M
     let decimals: Vec<usize> = names.iter().map(|name| column_decimals(view, name, pick)).collect();
     for (row, _) in view.rows.iter().filter(|(row, _)| !pick(row).is_empty()) {
         let mut cells = vec![Cell::new(row.name.as_str())];
-        cells.extend(
-            names
-                .iter()
-                .zip(&decimals)
-                .map(|(name, digits)| summary_cell(pick(row).get(*name), *digits)),
-        );
+        cells.extend(names.iter().zip(&decimals).map(|(name, digits)| summary_cell(pick(row).get(*name), *digits)));
         table = match view.mark(row) {
             Some(mark) => table.marked_row(cells, mark),
             None => table.row(cells),
@@ -153,33 +126,17 @@ fn metric_table(view: &View<'_>, caption: &str, pick: fn(&ObjectiveResult) -> &M
 pub(super) fn facts(comparison: &Comparison) -> Markup {
     let (data, settings) = (&comparison.data, &comparison.settings);
     let total: usize = data.classes.iter().map(|class| class.rows).sum();
-    let classes = data.classes.iter().fold(
-        Table::new("Classes of the target")
-            .name("Class")
-            .number("Rows")
-            .number("Share"),
-        {
+    let classes =
+        data.classes.iter().fold(Table::new("Classes of the target").name("Class").number("Rows").number("Share"), {
             |table, class| {
                 let share = percent(class.rows as f64 / total.max(1) as f64);
-                let cells = vec![
-                    Cell::new(class.name.as_str()),
-                    Cell::new(count(class.rows)),
-                    Cell::new(share),
-                ];
+                let cells = vec![Cell::new(class.name.as_str()), Cell::new(count(class.rows)), Cell::new(share)];
                 let positive = data.positive.as_ref() == Some(&class.name);
-                if positive {
-                    table.marked_row(cells, "positive")
-                } else {
-                    table.row(cells)
-                }
+                if positive { table.marked_row(cells, "positive") } else { table.row(cells) }
             }
-        },
-    );
-    let search = if settings.tune == 0 {
-        "none".to_owned()
-    } else {
-        format!("{} candidates an objective", settings.tune)
-    };
+        });
+    let search =
+        if settings.tune == 0 { "none".to_owned() } else { format!("{} candidates an objective", settings.tune) };
     let searched: Vec<&ObjectiveResult> = comparison.results.iter().filter(|row| !row.chosen.is_empty()).collect();
     html! {
         dl.facts {
@@ -210,10 +167,8 @@ pub(super) fn facts(comparison: &Comparison) -> Markup {
 }
 
 fn failures(comparison: &Comparison) -> Table {
-    let table = Table::new("They are left out of the means above.")
-        .name("Objective")
-        .number("Split")
-        .text("What happened");
+    let table =
+        Table::new("They are left out of the means above.").name("Objective").number("Split").text("What happened");
     comparison.failures.iter().fold(table, |table, failure| {
         table.row(vec![
             Cell::new(failure.objective.as_str()),
@@ -233,9 +188,7 @@ fn summary_cell(summary: Option<&Summary>, decimals: usize) -> Cell {
 fn difference(view: &View<'_>, paired: Option<&PairedComparison>) -> Cell {
     let Some(found) = paired else { return Cell::new("–") };
     let reliable = reliably_better(view.comparison, paired) || reliably_worse(view.comparison, paired);
-    Cell::new(signed(found.difference, view.decimals))
-        .strong(reliable)
-        .detail(format!("p {}", p_value(found.p_holm)))
+    Cell::new(signed(found.difference, view.decimals)).strong(reliable).detail(format!("p {}", p_value(found.p_holm)))
 }
 
 fn column_decimals(view: &View<'_>, name: &str, pick: fn(&ObjectiveResult) -> &Metrics) -> usize {
@@ -244,24 +197,12 @@ fn column_decimals(view: &View<'_>, name: &str, pick: fn(&ObjectiveResult) -> &M
 }
 
 fn main_metrics(comparison: &Comparison) -> Vec<&str> {
-    let letters = |name: &str| -> String {
-        name.to_lowercase()
-            .chars()
-            .filter(char::is_ascii_alphanumeric)
-            .collect()
-    };
+    let letters = |name: &str| -> String { name.to_lowercase().chars().filter(char::is_ascii_alphanumeric).collect() };
     let ranked = comparison.settings.metric.as_str();
-    let names: BTreeSet<&str> = comparison
-        .results
-        .iter()
-        .flat_map(|row| row.metrics.keys().map(String::as_str))
-        .collect();
+    let names: BTreeSet<&str> =
+        comparison.results.iter().flat_map(|row| row.metrics.keys().map(String::as_str)).collect();
     let mut names: Vec<&str> = names.into_iter().filter(|name| *name != ranked).collect();
-    names.sort_by_key(|name| {
-        MAIN.iter()
-            .position(|main| *main == letters(name))
-            .unwrap_or(MAIN.len())
-    });
+    names.sort_by_key(|name| MAIN.iter().position(|main| *main == letters(name)).unwrap_or(MAIN.len()));
     names.truncate(BESIDE);
     names
 }
