@@ -8,6 +8,7 @@ use contrarian::registry::{ObjectiveSpec, TaskContext};
 use contrarian_lab::data::Matrix;
 use contrarian_lab::fit::{Examples, Fit, FitConfig, objective_step};
 use contrarian_lab::model::MlpConfig;
+use contrarian_lab::parallel::pool;
 use std::error::Error;
 
 #[global_allocator]
@@ -38,8 +39,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         Fit { train, config: &config, seed: 0, validation: None, stop: None }
             .run(model, objective_step(objective.as_ref(), &mut state))
     };
-    run(steps / 10)?;
-    let fitted = run(steps)?;
+    let fitted = pool(2).install(|| run(steps / 10).and_then(|_| run(steps)))?;
     println!("{}", fitted.seconds / fitted.steps as f64 * 1e6);
     Ok(())
 }

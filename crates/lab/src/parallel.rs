@@ -21,12 +21,18 @@ pub fn map<T: Sync, R: Send>(
             results.lock().expect("a worker panicked")[index] = Some(result);
         }
     };
-    std::thread::scope(|scope| {
+    pool(threads).scope(|scope| {
         for _ in 0..threads.clamp(1, items.len().max(1)) {
-            scope.spawn(worker);
+            scope.spawn(|_| worker());
         }
     });
     results.into_inner().expect("a worker panicked")
+}
+
+/// A pool to run fits in. A fit inside a pool shares the pool's threads with its own matrix products; outside one, every
+/// large product would be handed to another thread and waited for, which costs a seventh of a step at batch 512.
+pub fn pool(threads: usize) -> rayon::ThreadPool {
+    rayon::ThreadPoolBuilder::new().num_threads(threads.max(1)).build().expect("the system gives threads")
 }
 
 /// As many threads as the machine has cores.

@@ -8,6 +8,7 @@ use crate::data::{CsvOptions, DataError, Preprocessor, Problem, Table, stratifie
 use crate::fit::{Examples, Fit, FitConfig, FitError, Validation, objective_step, predict};
 use crate::metrics::{Decision, Metric, Predictions, best_threshold, evaluate};
 use crate::model::{Mlp, MlpConfig};
+use crate::parallel;
 use burn::module::Module;
 use burn::store::{ModuleSnapshot, SafetensorsStore};
 use burn::tensor::Device;
@@ -15,7 +16,7 @@ use contrarian::InvalidParameter;
 use contrarian::registry::{ObjectiveSpec, RegistryError, TaskContext};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 /// Version of the folder's layout; a model of another version is refused.
 pub const FORMAT: u32 = 1;
@@ -152,7 +153,16 @@ impl SavedModelError {
 pub fn train(
     problem: &Problem,
     config: &TrainConfig,
-    progress: &dyn Fn(usize, usize),
+    progress: &(dyn Fn(usize, usize) + Sync),
+    stop: &AtomicBool,
+) -> Result<SavedModel, SavedModelError> {
+    parallel::pool(parallel::available_threads()).install(|| train_here(problem, config, progress, stop))
+}
+
+fn train_here(
+    problem: &Problem,
+    config: &TrainConfig,
+    progress: &(dyn Fn(usize, usize) + Sync),
     stop: &AtomicBool,
 ) -> Result<SavedModel, SavedModelError> {
     let classes = problem.classes.len();
@@ -176,10 +186,9 @@ pub fn train(
         .with_width(config.width)
         .with_dropout(config.dropout);
     let predictions = |probabilities: Vec<f64>| Predictions { probabilities, classes, labels: held_y.clone() };
-    let epoch = std::cell::Cell::new(0);
+    let epoch = AtomicUsize::new(0);
     let score = |probabilities: &[f64]| {
-        epoch.set(epoch.get() + 1);
-        progress(epoch.get(), config.fit.epochs);
+        progress(epoch.fetch_add(1, Ordering::Relaxed) + 1, config.fit.epochs);
         let value = evaluate(config.metric, &predictions(probabilities.to_vec()), Decision::Argmax)?;
         Some(if config.metric.higher_is_better() { value } else { -value })
     };

@@ -1,7 +1,8 @@
+use super::adam::OnePassAdam;
 use burn::config::Config;
 use burn::optim::decay::WeightDecayConfig;
 use burn::optim::momentum::MomentumConfig;
-use burn::optim::{AdamConfig, ModuleOptimizer, SgdConfig};
+use burn::optim::{ModuleOptimizer, SgdConfig};
 use contrarian::InvalidParameter;
 
 /// Which optimiser takes the steps.
@@ -125,7 +126,7 @@ impl FitConfig {
     pub(super) fn optimizer(&self) -> ModuleOptimizer {
         let decay = (self.weight_decay > 0.0).then(|| WeightDecayConfig::new(self.weight_decay as f32));
         match self.optimizer {
-            OptimizerKind::Adam => AdamConfig::new().with_epsilon(1e-8).with_weight_decay(decay).init(),
+            OptimizerKind::Adam => ModuleOptimizer::from(OnePassAdam { decay: self.weight_decay as f32 }),
             OptimizerKind::Sgd { momentum, nesterov } => {
                 let momentum = (momentum > 0.0)
                     .then(|| MomentumConfig::new().with_momentum(momentum).with_dampening(0.0).with_nesterov(nesterov));

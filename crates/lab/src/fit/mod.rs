@@ -3,6 +3,7 @@
 //! One loop serves every study and `contrarian compare`: a step is a closure from the model and a batch to the scalar to
 //! minimise, [`objective_step`] makes one from any [`LogitObjective`](contrarian::LogitObjective).
 
+mod adam;
 mod clip;
 mod config;
 mod run;

@@ -36,7 +36,7 @@ pub struct Validation<'a> {
     /// Inputs of the validation part.
     pub x: &'a Matrix,
     /// Score of the class probabilities (row-major, `rows x classes`), larger is better; `None` if undefined.
-    pub score: &'a dyn Fn(&[f64]) -> Option<f64>,
+    pub score: &'a (dyn Fn(&[f64]) -> Option<f64> + Sync),
 }
 
 /// One fit: data, budget, seed.
@@ -255,6 +255,19 @@ mod tests {
         assert_eq!(fitted.steps, 20 * 7);
         let elsewhere = std::thread::spawn(|| toy_fit(1, None, None).unwrap()).join().unwrap();
         assert_eq!(fitted.train_loss, elsewhere.train_loss);
+    }
+
+    #[test]
+    fn matrix_products_give_the_same_numbers_on_any_number_of_threads() {
+        let (x, y) = toy(1024);
+        let config = FitConfig::new().with_batch_size(512).with_epochs(4);
+        let losses = |threads: usize| {
+            let model = MlpConfig::new(2, 2).with_width(256).init(&Device::flex().autodiff(), 1);
+            let train = Examples { x: &x, y: &y };
+            let fit = Fit { train, config: &config, seed: 1, validation: None, stop: None };
+            crate::parallel::pool(threads).install(|| fit.run(model, cross_entropy)).unwrap().train_loss
+        };
+        assert_eq!(losses(1), losses(2));
     }
 
     #[test]
