@@ -34,9 +34,9 @@ pub enum Command {
 /// Where rows come from; the same for `compare` and `train`.
 #[derive(Debug, Args)]
 pub struct DataArgs {
-    /// CSV file with a header (also gzipped); without it an embedded data set is used
+    /// CSV file with a header (also gzipped); without it an embedded data set is used. `compare` takes it repeatedly
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, conflicts_with = "dataset")]
-    pub data: Option<PathBuf>,
+    pub data: Vec<PathBuf>,
     /// Column to predict [default: a column called target, label, class or y, else the last]
     #[arg(long, value_name = "COLUMN", requires = "data")]
     pub target: Option<String>,
@@ -49,9 +49,9 @@ pub struct DataArgs {
     /// Further texts that mean a missing value (empty, NA, N/A, NaN, null and ? always do)
     #[arg(long, value_name = "TEXTS", value_delimiter = ',', requires = "data")]
     pub missing: Vec<String>,
-    /// Embedded data set (`contrarian list datasets`)
+    /// Embedded data set (`contrarian list datasets`). `compare` takes it repeatedly
     #[arg(long, value_name = "NAME", default_value = "winequality")]
-    pub dataset: String,
+    pub dataset: Vec<String>,
 }
 
 /// Model and budget; the same for `compare` and `train`.

@@ -12,8 +12,13 @@ pub fn log_p_target(logits: Tensor<2>, labels: Tensor<1, Int>) -> Tensor<1> {
 }
 
 /// The entry of each row that its label names: `[batch, classes]`, `[batch]` to `[batch]`.
+///
+/// # Panics
+/// When the batch is empty, there are fewer than two classes, or there are not as many labels as rows.
 pub fn gather_target(rows: Tensor<2>, labels: Tensor<1, Int>) -> Tensor<1> {
-    let [batch, _] = rows.dims();
+    let [batch, classes] = rows.dims();
+    check_labels(&labels, batch);
+    assert!(classes >= 2, "an objective over classes needs at least two, got logits [{batch}, {classes}]");
     rows.gather(1, labels.reshape([batch, 1])).reshape([batch])
 }
 
@@ -35,8 +40,18 @@ pub fn binary_score(logits: Tensor<2>) -> Tensor<1> {
     (columns[1].clone() - columns[0].clone()).reshape([batch])
 }
 
+/// The checks of a batch that need no look at the device's memory.
+fn check_labels(labels: &Tensor<1, Int>, batch: usize) {
+    assert!(batch > 0, "a loss needs at least one example");
+    assert_eq!(labels.dims()[0], batch, "{} labels for {batch} examples", labels.dims()[0]);
+}
+
 /// Labels 0 and 1 as numbers of the dtype of `like`.
+///
+/// # Panics
+/// When the batch is empty, or there are not as many labels as scores.
 pub fn float_labels(labels: Tensor<1, Int>, like: &Tensor<1>) -> Tensor<1> {
+    check_labels(&labels, like.dims()[0]);
     like.zeros_like().mask_fill(labels.equal_scalar(1), 1.0)
 }
 

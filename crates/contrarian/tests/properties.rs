@@ -2,7 +2,8 @@
 
 use burn::tensor::{Device, Int, Tensor};
 use contrarian::classification::{
-    BinaryDiceLossConfig, EnsLossConfig, EnsLossSchedule, RhoMarginCompSumLossConfig, SmoothAdvCompSumLossConfig,
+    BinaryDiceLossConfig, CompSumLossConfig, EnsLossConfig, EnsLossSchedule, RhoMarginCompSumLossConfig,
+    SmoothAdvCompSumLossConfig,
 };
 use proptest::prelude::*;
 use rand::SeedableRng;
@@ -106,4 +107,16 @@ fn masking_is_removing_and_mining_keeps_the_hardest() {
 fn a_mask_that_leaves_nothing_is_refused() {
     let nothing = ints(&[0, 0]).equal_scalar(1);
     BinaryDiceLossConfig::new().init().forward_masked(floats(&[0.5, 1.0]), ints(&[1, 0]), nothing);
+}
+
+#[test]
+#[should_panic(expected = "2 labels for 3 examples")]
+fn shapes_that_differ_are_refused() {
+    BinaryDiceLossConfig::new().init().forward(floats(&[0.5, 1.0, 2.0]), ints(&[1, 0]));
+}
+
+#[test]
+#[should_panic(expected = "at least two, got logits [2, 1]")]
+fn one_class_is_refused() {
+    CompSumLossConfig::new().init().forward(floats(&[0.5, 1.0]).reshape([2, 1]), ints(&[0, 0]));
 }

@@ -6,9 +6,12 @@ use crate::progress;
 use contrarian::InvalidParameter;
 use contrarian::registry::{ObjectiveSpec, parse_list};
 use contrarian_lab::compare::{CompareConfig, Comparison, ObjectiveResult, PairedComparison, Summary, compare};
+use contrarian_lab::data::Problem;
 use contrarian_lab::parallel::available_threads;
 use contrarian_lab::report::{answer, write_comparison};
+use contrarian_lab::stats::average_ranks;
 use std::process::ExitCode;
+use std::sync::atomic::Ordering;
 
 /// What is compared when nobody says: one of each kind that can help, with the papers' defaults.
 const BINARY: &str = "cross-entropy, cross-entropy(class_weights=balanced), focal, brier, gce, comp-sum(tau=1.5), ldr, aldr(normalization=softplus_mean), \
@@ -17,57 +20,104 @@ const MULTI_CLASS: &str = "cross-entropy, cross-entropy(class_weights=balanced),
                            gce, comp-sum(tau=1.5), ldr, aldr, multiclass-dice, crammer-singer, weston-watkins";
 
 pub fn run(args: &CompareArgs) -> Result<ExitCode, CliError> {
-    let baseline: ObjectiveSpec = args.baseline.parse::<ObjectiveSpec>()?;
-    let listed = args.objectives.as_deref().map(parse_list).transpose()?;
-    let fit = setup::fit_config(&args.budget)?;
-    if args.seeds == 0 {
-        return Err(InvalidParameter::new("seeds", 0, "at least 1").into());
+    let problems = setup::problems(&args.data)?;
+    // Everything that can be wrong with the arguments is found before a folder is made or a model trained.
+    let configs = problems.iter().map(|problem| configure(args, problem)).collect::<Result<Vec<_>, _>>()?;
+    let folder = output::run_folder(args.out.as_deref(), "compare")?;
+    let stop = progress::stop_flag();
+    let mut comparisons = Vec::new();
+    let mut unwritten = None;
+    for (index, (problem, config)) in problems.iter().zip(&configs).enumerate() {
+        for note in &problem.notes {
+            eprintln!("note: {note}");
+        }
+        let bar = progress::bar(&problem.name);
+        let comparison = compare(problem, config, &|done, total| progress::advance(&bar, done, total), &stop);
+        bar.finish_and_clear();
+        let comparison = match comparison {
+            Err(error) if stop.load(Ordering::Relaxed) => {
+                eprintln!("contrarian: {error}");
+                return Ok(ExitCode::from(INTERRUPTED));
+            }
+            other => other?,
+        };
+        // Printed before the files are written: a full disk must not cost the results.
+        if !args.json {
+            output::print(&text(&comparison))?;
+        }
+        let own =
+            if problems.len() == 1 { folder.clone() } else { folder.join(format!("{}-{}", index + 1, problem.name)) };
+        match write_comparison(&own, &comparison) {
+            Ok(written) => eprintln!("report: {}", written.html.display()),
+            Err(error) => unwritten = unwritten.or(Some(error)),
+        }
+        comparisons.push(comparison);
+        if stop.load(Ordering::Relaxed) {
+            break;
+        }
     }
-    let problem = setup::problem(&args.data)?;
-    let metric = setup::metric(&args.budget, problem.classes.len())?;
-    let objectives = match listed {
-        Some(objectives) => objectives,
-        None => parse_list(if problem.classes.len() == 2 { BINARY } else { MULTI_CLASS })?,
-    };
+    if args.json {
+        let json = match &comparisons[..] {
+            [one] if problems.len() == 1 => serde_json::to_string_pretty(one),
+            all => serde_json::to_string_pretty(all),
+        };
+        output::print(&json.map_err(std::io::Error::other)?)?;
+    } else if comparisons.len() > 1 {
+        output::print(&ranks(&comparisons))?;
+    }
+    match unwritten {
+        Some(error) => Err(error.into()),
+        None if comparisons.iter().any(|comparison| comparison.interrupted) => Ok(ExitCode::from(INTERRUPTED)),
+        None => Ok(ExitCode::SUCCESS),
+    }
+}
+
+/// What to run on one data set, checked.
+fn configure(args: &CompareArgs, problem: &Problem) -> Result<CompareConfig, CliError> {
+    let binary = problem.classes.len() == 2;
+    let objectives = parse_list(args.objectives.as_deref().unwrap_or(if binary { BINARY } else { MULTI_CLASS }))?;
     if let Some(twice) = objectives.iter().enumerate().find(|(i, o)| objectives[..*i].contains(o)) {
         return Err(CliError::Usage(format!("objective `{}` is listed twice", twice.1)));
     }
-    let mut config = CompareConfig::new(objectives, metric);
-    config.baseline = baseline;
+    if args.seeds == 0 {
+        return Err(InvalidParameter::new("seeds", 0, "at least 1").into());
+    }
+    let mut config = CompareConfig::new(objectives, setup::metric(&args.budget, problem.classes.len())?);
+    config.baseline = args.baseline.parse::<ObjectiveSpec>()?;
     config.splits = args.seeds;
     config.seed = args.budget.seed;
     config.depth = args.budget.depth;
     config.width = args.budget.width;
     config.dropout = args.budget.dropout;
-    config.fit = fit;
+    config.fit = setup::fit_config(&args.budget)?;
     config.tune = args.tune;
     config.threads = args.threads.unwrap_or_else(available_threads).max(1);
-    config.check(&problem)?;
-    let folder = output::run_folder(args.out.as_deref(), "compare")?;
+    config.check(problem)?;
+    Ok(config)
+}
 
-    for note in &problem.notes {
-        eprintln!("note: {note}");
-    }
-    let stop = progress::stop_flag();
-    let bar = progress::bar("training");
-    let comparison = compare(&problem, &config, &|done, total| progress::advance(&bar, done, total), &stop);
-    bar.finish_and_clear();
-    let comparison = match comparison {
-        Err(error) if stop.load(std::sync::atomic::Ordering::Relaxed) => {
-            eprintln!("contrarian: {error}");
-            return Ok(ExitCode::from(INTERRUPTED));
-        }
-        other => other?,
+/// Ranks of the rows that every data set has, averaged over data sets: one vote a data set, whatever its size.
+fn ranks(comparisons: &[Comparison]) -> String {
+    let value = |comparison: &Comparison, name: &str| {
+        let result = comparison.results.iter().find(|result| result.name == name)?;
+        let mean = result.metrics.get(&comparison.settings.metric)?.mean;
+        Some(if comparison.settings.higher_is_better { mean } else { -mean })
     };
-
-    // Printed before the files are written: a full disk must not cost the results.
-    match args.json {
-        true => output::print(&serde_json::to_string_pretty(&comparison).map_err(std::io::Error::other)?)?,
-        false => output::print(&text(&comparison))?,
-    }
-    let written = write_comparison(&folder, &comparison)?;
-    eprintln!("report: {}", written.html.display());
-    Ok(if comparison.interrupted { ExitCode::from(INTERRUPTED) } else { ExitCode::SUCCESS })
+    let names: Vec<&str> = comparisons[0]
+        .results
+        .iter()
+        .map(|result| result.name.as_str())
+        .filter(|name| comparisons.iter().all(|comparison| value(comparison, name).is_some()))
+        .collect();
+    let blocks: Vec<Vec<f64>> = comparisons
+        .iter()
+        .map(|comparison| names.iter().filter_map(|name| value(comparison, name)).collect())
+        .collect();
+    let mut rows: Vec<(f64, &str)> = average_ranks(&blocks, true).into_iter().zip(names).collect();
+    rows.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let rows = rows.into_iter().map(|(rank, name)| vec![name.to_string(), format!("{rank:.2}")]);
+    let table = output::table(&["objective", "average rank"], rows, 1);
+    format!("\nranks averaged over {} data sets (1 is best)\n{table}\n", comparisons.len())
 }
 
 fn text(comparison: &Comparison) -> String {

@@ -6,12 +6,27 @@ use contrarian::InvalidParameter;
 use contrarian_lab::data::{CsvOptions, Problem, embedded, guess_target, load_csv};
 use contrarian_lab::fit::{FitConfig, OptimizerKind, Schedule};
 use contrarian_lab::metrics::{Metric, UnknownMetric};
+use std::path::Path;
 
-/// The rows: a person's file or an embedded data set.
+/// The data sets: a person's files or embedded ones.
+pub fn problems(args: &DataArgs) -> Result<Vec<Problem>, CliError> {
+    if args.data.is_empty() {
+        let load = |name: &String| embedded(name).map_err(|error| CliError::Usage(error.to_string()));
+        return args.dataset.iter().map(load).collect();
+    }
+    args.data.iter().map(|path| from_file(path, args)).collect()
+}
+
+/// The data set, where one alone makes sense.
 pub fn problem(args: &DataArgs) -> Result<Problem, CliError> {
-    let Some(path) = &args.data else {
-        return embedded(&args.dataset).map_err(|error| CliError::Usage(error.to_string()));
-    };
+    let mut problems = problems(args)?;
+    match problems.len() {
+        1 => Ok(problems.remove(0)),
+        n => Err(CliError::Usage(format!("a model is trained on one data set, and {n} are named"))),
+    }
+}
+
+fn from_file(path: &Path, args: &DataArgs) -> Result<Problem, CliError> {
     let options = CsvOptions { categorical: args.categorical.clone(), missing: args.missing.clone(), delimiter: None };
     let table = load_csv(path, &options)?;
     let (target, guessed) = match &args.target {

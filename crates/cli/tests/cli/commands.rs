@@ -38,6 +38,16 @@ fn the_same_seed_gives_the_same_numbers_on_any_number_of_threads() {
 }
 
 #[test]
+fn several_data_sets_are_compared_in_turn_and_ranked_together() {
+    let place = Place::new();
+    let (a, b) = (place.write("a.csv", table(80)), place.write("b.csv", table(90)));
+    let run = place.run(&format!("{} --data {}", quick(&a), b.display()));
+    assert!(run.succeeds().out.contains("ranks averaged over 2 data sets"), "{}", run.out);
+    assert!(place.path("out/1-a.csv/report.html").exists() && place.path("out/2-b.csv/report.html").exists());
+    place.run("train --dataset iris --dataset winequality --out model").fails(2, &["one data set"]);
+}
+
+#[test]
 fn the_search_is_the_same_for_every_objective_and_is_reported() {
     let place = Place::new();
     let run = place.run("compare --objectives focal --seeds 2 --epochs 2 --tune 3 --json --out out");

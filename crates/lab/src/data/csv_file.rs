@@ -8,7 +8,7 @@ use std::path::Path;
 pub struct CsvOptions {
     /// Columns to read as text whatever their cells look like.
     pub categorical: Vec<String>,
-    /// Texts that mean a missing cell, besides [`MISSING`].
+    /// Texts that mean a missing cell, besides those that always do.
     pub missing: Vec<String>,
     /// Field delimiter; `None` takes whichever of comma, semicolon and tab the header has most of.
     pub delimiter: Option<u8>,
