@@ -2,6 +2,7 @@
 
 use crate::claim::{Claim, Evidence, Test, judge};
 use crate::findings::Findings;
+use crate::real::{NUMBERS, on_real_tables};
 use crate::study::{Context, Preset, Study, StudyError, settings, table};
 use crate::support::{Measured, Measurements, fit_objective, mean, metric, predictions};
 use burn::tensor::{Device, Int, Tensor, TensorData};
@@ -85,6 +86,13 @@ impl Settings {
             Preset::Full => Self { seeds: 20, ..base },
         }
     }
+
+    fn fit(&self) -> FitConfig {
+        FitConfig::new()
+            .with_learning_rate(self.learning_rate)
+            .with_batch_size(self.batch_size)
+            .with_epochs(self.epochs)
+    }
 }
 
 /// What an arm trains: a model and an objective.
@@ -121,7 +129,7 @@ fn run(table: &toml::Table, context: &Context) -> Result<Findings, StudyError> {
             arm(&format!("any-F1 at scale {scale}"), format!("any-loss(metric=f_beta, scale={scale})"));
         }
     }
-    let measured = Measurements::collect(context, &arms, s.seeds, |arm, seed| measure(&s, arm, seed))?;
+    let measured = Measurements::collect(context, "metrics", &arms, s.seeds, |arm, seed| measure(&s, arm, seed))?;
     let mut findings = Findings::default();
     for claim in CLAIMS {
         findings.claims.push(judge(claim, &evidence(claim.id, &measured)));
@@ -130,7 +138,20 @@ fn run(table: &toml::Table, context: &Context) -> Result<Findings, StudyError> {
     findings.tables.push(
         measured.table("Test metrics at one half, and at a threshold chosen on validation (mean ± s.d.)", &columns),
     );
-    findings.measurements = measured.lines("metrics");
+    findings.measurements = measured.lines();
+    if s.all_metrics {
+        let objectives = [
+            ("BCE", "logistic"),
+            ("any-F1", "any-loss(metric=f_beta)"),
+            ("any-BA", "any-loss(metric=balanced_accuracy)"),
+            ("any-GM", "any-loss(metric=g_mean)"),
+        ];
+        let linear = |inputs: usize| MlpConfig::new(inputs, 1).with_depth(0);
+        if let Some(real) = on_real_tables(context, s.seeds, &objectives, linear, &s.fit())? {
+            findings.tables.push(real.table("Real tables, single layer (mean ± s.d.; descriptive)", &NUMBERS));
+            findings.measurements.extend(real.lines());
+        }
+    }
     let arm = models.last().map_or("single layer", |model| model.0);
     let tuned = mean(&measured.values(&format!("{arm}, BCE"), "F1, tuned"));
     let trained = mean(&measured.values(&format!("{arm}, any-F1"), "F1"));
@@ -169,10 +190,8 @@ fn measure(s: &Settings, arm: &Arm, seed: u64) -> Result<Measured, String> {
         true => MlpConfig::new(INPUTS, 1).with_depth(1).with_width(8).with_activation(Activation::Sigmoid),
         false => MlpConfig::new(INPUTS, 1).with_depth(0),
     };
-    let config =
-        FitConfig::new().with_learning_rate(s.learning_rate).with_batch_size(s.batch_size).with_epochs(s.epochs);
     let started = std::time::Instant::now();
-    let (fitted, _) = fit_objective(&train, &arm.objective, &model, &config, seed)?;
+    let (fitted, _) = fit_objective(&train, &arm.objective, &model, &s.fit(), seed)?;
     let seconds = started.elapsed().as_secs_f64();
     let (held_out, test) = (predictions(&fitted, &validation), predictions(&fitted, &test));
     let tuned = |m: Metric| metric(m, &test, Decision::Threshold(best_threshold(m, &held_out)));

@@ -213,7 +213,7 @@ fn transforms() -> Chart {
 fn clean_part(s: &Settings, context: &Context, findings: &mut Findings) -> Result<(), StudyError> {
     let taus: &[f64] = if s.all_taus { &[0.0, 0.5, 1.0, 1.5, 2.0] } else { &[1.0, 2.0] };
     let arms: Vec<(String, f64)> = taus.iter().map(|&tau| (format!("tau {tau}"), tau)).collect();
-    let measured = Measurements::collect(context, &arms, s.seeds, |&tau, seed| {
+    let measured = Measurements::collect(context, "clean", &arms, s.seeds, |&tau, seed| {
         let data = gaussian_classes(2 * s.rows, s.classes, 20, 1.0, 0.8, seed);
         let [train, test] = data.parts([s.rows, s.rows]);
         let model = MlpConfig::new(20, s.classes).with_depth(1).with_width(128);
@@ -230,7 +230,7 @@ fn clean_part(s: &Settings, context: &Context, findings: &mut Findings) -> Resul
     findings
         .tables
         .push(measured.table(&format!("Clean accuracy, {} classes (mean ± s.d.)", s.classes), &["accuracy"]));
-    findings.measurements.extend(measured.lines("clean"));
+    findings.measurements.extend(measured.lines());
     Ok(())
 }
 
@@ -273,8 +273,9 @@ fn robust_part(s: &Settings, context: &Context, findings: &mut Findings) -> Resu
         return Ok(());
     }
     let arms: Vec<(String, Method)> = METHODS.iter().map(|&(name, method)| (name.to_string(), method)).collect();
-    let measured =
-        Measurements::collect(context, &arms, s.seeds, |&method, seed| robust_fit(s.robust_epochs, method, seed))?;
+    let measured = Measurements::collect(context, "robust", &arms, s.seeds, |&method, seed| {
+        robust_fit(s.robust_epochs, method, seed)
+    })?;
     let selected = |prefix: &str| {
         let family = METHODS.iter().map(|(name, _)| *name).filter(|name| name.starts_with(prefix));
         best_by(family, |name| mean(&measured.values(name, "selection"))).expect("every family has a member")
@@ -288,7 +289,7 @@ fn robust_part(s: &Settings, context: &Context, findings: &mut Findings) -> Resu
     findings.claims.push(judge(&CLAIMS[5], &gain("robust", "standard")));
     let title = "Clean accuracy, and accuracy under PGD-20 (mean ± s.d.)";
     findings.tables.push(measured.table(title, &["clean", "robust", "selection"]));
-    findings.measurements.extend(measured.lines("robust"));
+    findings.measurements.extend(measured.lines());
     findings.notes.push(format!(
         "Selected on validation by the mean of clean and robust accuracy: `{smooth}` and `{trades}`. Where the smooth loss does \
          not beat TRADES here, the likely reason is scale: the paper's gains are of wide networks trained on millions of \

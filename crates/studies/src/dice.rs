@@ -2,6 +2,7 @@
 
 use crate::claim::{Claim, Evidence, Test, judge};
 use crate::findings::{Findings, Table};
+use crate::real::{NUMBERS, on_real_tables};
 use crate::study::{Context, Preset, Study, StudyError, settings, table};
 use crate::support::{Measured, Measurements, fit_objective, metric, predictions};
 use burn::tensor::{Device, Tensor};
@@ -77,6 +78,13 @@ impl Settings {
             Preset::Full => Self { seeds: 20, ..base },
         }
     }
+
+    fn fit(&self) -> FitConfig {
+        FitConfig::new()
+            .with_learning_rate(self.learning_rate)
+            .with_batch_size(self.batch_size)
+            .with_epochs(self.epochs)
+    }
 }
 
 const ARMS: [(&str, &str); 7] = [
@@ -95,7 +103,8 @@ fn run(table: &toml::Table, context: &Context) -> Result<Findings, StudyError> {
     let count = if s.all_arms { ARMS.len() } else { 2 };
     let arms: Vec<(String, &str)> =
         ARMS[..count].iter().map(|&(name, objective)| (name.to_string(), objective)).collect();
-    let measured = Measurements::collect(context, &arms, s.seeds, |objective, seed| measure(&s, objective, seed))?;
+    let measured =
+        Measurements::collect(context, "f1", &arms, s.seeds, |objective, seed| measure(&s, objective, seed))?;
     let mut findings = Findings::default();
     for (claim, control) in CLAIMS.iter().zip(["cross-entropy", "focal"]) {
         let evidence = match measured.arms().any(|name| name == control) {
@@ -108,7 +117,15 @@ fn run(table: &toml::Table, context: &Context) -> Result<Findings, StudyError> {
         .tables
         .push(measured.table("Test F1 (mean ± s.d. over seeds)", &["F1 at 0.5", "F1, tuned", "AUPRC", "seconds"]));
     findings.tables.push(easy_negative_share());
-    findings.measurements = measured.lines("f1");
+    findings.measurements = measured.lines();
+    if s.all_arms {
+        let objectives = [ARMS[0], ARMS[1], ARMS[2]];
+        let mlp = |inputs: usize| MlpConfig::new(inputs, 1).with_depth(1);
+        if let Some(real) = on_real_tables(context, s.seeds, &objectives, mlp, &s.fit())? {
+            findings.tables.push(real.table("Real tables (mean ± s.d.; descriptive)", &NUMBERS));
+            findings.measurements.extend(real.lines());
+        }
+    }
     findings.notes.push(format!(
         "At thresholds tuned on validation dice reaches {:.3} and cross-entropy {:.3}: most of the gain at one half is the \
          operating point.",
@@ -129,10 +146,8 @@ fn measure(s: &Settings, objective: &str, seed: u64) -> Result<Measured, String>
     let data = rare_positives(2 * s.train_rows + s.test_rows, INPUTS, 0.05, 5, 1.0, seed);
     let [train, validation, test] = data.parts([s.train_rows, s.train_rows, s.test_rows]);
     let model = MlpConfig::new(INPUTS, 1).with_depth(1);
-    let config =
-        FitConfig::new().with_learning_rate(s.learning_rate).with_batch_size(s.batch_size).with_epochs(s.epochs);
     let started = std::time::Instant::now();
-    let (fitted, _) = fit_objective(&train, objective, &model, &config, seed)?;
+    let (fitted, _) = fit_objective(&train, objective, &model, &s.fit(), seed)?;
     let seconds = started.elapsed().as_secs_f64();
     let test = predictions(&fitted, &test);
     let threshold = best_threshold(Metric::F1, &predictions(&fitted, &validation));

@@ -124,8 +124,9 @@ fn run(table: &toml::Table, context: &Context) -> Result<Findings, StudyError> {
             arms.push((format!("{name}: {loss}"), (*data, *objective)));
         }
     }
-    let measured =
-        Measurements::collect(context, &arms, s.seeds, |&(data, objective), seed| measure(&s, data, objective, seed))?;
+    let measured = Measurements::collect(context, "losses", &arms, s.seeds, |&(data, objective), seed| {
+        measure(&s, data, objective, seed)
+    })?;
     findings.claims.push(judge(&CLAIMS[2], &no_stall(&measured)));
     for claim in &CLAIMS[3..] {
         let (loss, data) = claim.id.split_once('-').expect("ids are loss-data");
@@ -145,7 +146,7 @@ fn run(table: &toml::Table, context: &Context) -> Result<Findings, StudyError> {
     }
     let columns = ["accuracy", "AUROC", "training accuracy", "mean |derivative|", "learning rate"];
     findings.tables.push(measured.table("Test accuracy (mean ± s.d. over seeds)", &columns));
-    findings.measurements = measured.lines("losses");
+    findings.measurements = measured.lines();
     findings.notes.push(
         "The stall test reads the derivative at the trained network's own margins. EnsLoss keeps pushing, so its margins grow \
          large, and its tail divides every derivative beyond 1 by the margin: a small mean there is the price of the pushing, \

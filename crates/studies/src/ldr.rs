@@ -111,7 +111,7 @@ fn run(table: &toml::Table, context: &Context) -> Result<Findings, StudyError> {
             arms.push((format!("{noise_name}: {name}"), Arm { noise, objective }));
         }
     }
-    let measured = Measurements::collect(context, &arms, s.seeds, |arm, seed| measure(&s, arm, seed))?;
+    let measured = Measurements::collect(context, "noise", &arms, s.seeds, |arm, seed| measure(&s, arm, seed))?;
     let compare = |noise: &str, treatment: &str, control: &str| {
         let (treatment, control) = (format!("{noise}: {treatment}"), format!("{noise}: {control}"));
         for arm in [&treatment, &control] {
@@ -131,7 +131,7 @@ fn run(table: &toml::Table, context: &Context) -> Result<Findings, StudyError> {
     };
     let columns = ["top-1", "top-5", "balanced", "learning rate", "lambda, right", "lambda, wrong", "AUROC of lambda"];
     findings.tables.push(measured.table("Accuracy on clean test labels (mean ± s.d. over seeds)", &columns));
-    findings.measurements = measured.lines("noise");
+    findings.measurements = measured.lines();
     findings.notes.push(
         "Every loss chooses its learning rate from .01, .1 and 1 on clean validation labels. At one common rate the claims \
          compare step sizes as much as losses: GCE, for one, is far from converged at .1 after 20 epochs. Where a claim fails \

@@ -6,6 +6,7 @@
 mod claim;
 mod findings;
 mod folder;
+mod real;
 mod report;
 mod study;
 mod support;

@@ -48,6 +48,8 @@ pub struct Context<'a> {
     pub stop: &'a AtomicBool,
     /// Told of every finished piece: done, total.
     pub progress: &'a (dyn Fn(usize, usize) + Sync),
+    /// Given every measurement as it is made, so that stopping early costs none of them.
+    pub record: &'a (dyn Fn(&serde_json::Value) + Sync),
 }
 
 /// Why a study gave no findings.
@@ -64,6 +66,14 @@ pub enum StudyError {
     /// Stopped before every registered claim could be answered.
     #[error("stopped before the study was finished; a study is judged whole or not at all")]
     Stopped,
+    /// A real data set is there but cannot be used.
+    #[error("data set {name}: {reason}")]
+    Data {
+        /// The data set.
+        name: &'static str,
+        /// Why.
+        reason: String,
+    },
     /// A fit failed.
     #[error("{arm}, seed {seed}: {reason}")]
     Fit {

@@ -20,16 +20,18 @@ pub type Measured = BTreeMap<&'static str, f64>;
 /// Measurements of every arm over the same seeds.
 #[derive(Debug, Default)]
 pub struct Measurements {
+    part: &'static str,
     arms: Vec<(String, Vec<Measured>)>,
 }
 
 impl Measurements {
-    /// Measures every arm on every seed, side by side.
+    /// Measures every arm on every seed, side by side; `part` names the part of the study in the measurements.
     ///
     /// # Errors
     /// The first failed fit, or [`StudyError::Stopped`].
     pub fn collect<A: Sync>(
         context: &Context,
+        part: &'static str,
         arms: &[(String, A)],
         seeds: usize,
         measure: impl Fn(&A, u64) -> Result<Measured, String> + Sync,
@@ -39,6 +41,9 @@ impl Measurements {
         let done = AtomicUsize::new(0);
         let results = parallel::map(&jobs, context.threads, context.stop, |&(arm, seed)| {
             let measured = measure(&arms[arm].1, seed);
+            if let Ok(measured) = &measured {
+                (context.record)(&line(part, &arms[arm].0, seed, measured));
+            }
             (context.progress)(done.fetch_add(1, Ordering::Relaxed) + 1, jobs.len());
             measured
         });
@@ -47,7 +52,6 @@ impl Measurements {
         for (&(arm, seed), result) in jobs.iter().zip(results) {
             let measured = match result {
                 None => return Err(StudyError::Stopped),
-                Some(_) if context.stop.load(Ordering::Relaxed) => return Err(StudyError::Stopped),
                 Some(Err(reason)) => {
                     return Err(StudyError::Fit { arm: arms[arm].0.clone(), seed, reason });
                 }
@@ -55,7 +59,7 @@ impl Measurements {
             };
             gathered[arm].1.push(measured);
         }
-        Ok(Self { arms: gathered })
+        Ok(Self { part, arms: gathered })
     }
 
     /// One number of an arm, by seed.
@@ -93,21 +97,24 @@ impl Measurements {
         }
     }
 
-    /// Every measurement as a JSON object, marked with the part of the study it belongs to.
-    pub fn lines(&self, part: &str) -> Vec<Value> {
-        let line = |name: &str, seed: usize, measured: &Measured| {
-            let mut object = Map::new();
-            object.insert("part".into(), json!(part));
-            object.insert("arm".into(), json!(name));
-            object.insert("seed".into(), json!(seed));
-            object.extend(measured.iter().map(|(number, value)| ((*number).to_string(), json!(value))));
-            Value::Object(object)
+    /// Every measurement as a JSON object, arm by arm.
+    pub fn lines(&self) -> Vec<Value> {
+        let of_arm = |(name, seeds): &(String, Vec<Measured>)| {
+            let lines = seeds.iter().enumerate().map(|(seed, measured)| line(self.part, name, seed as u64, measured));
+            lines.collect::<Vec<_>>()
         };
-        let arm = |(name, seeds): &(String, Vec<Measured>)| {
-            seeds.iter().enumerate().map(|(seed, measured)| line(name, seed, measured)).collect::<Vec<_>>()
-        };
-        self.arms.iter().flat_map(arm).collect()
+        self.arms.iter().flat_map(of_arm).collect()
     }
+}
+
+/// One measurement as a JSON object.
+fn line(part: &str, arm: &str, seed: u64, measured: &Measured) -> Value {
+    let mut object = Map::new();
+    object.insert("part".into(), json!(part));
+    object.insert("arm".into(), json!(arm));
+    object.insert("seed".into(), json!(seed));
+    object.extend(measured.iter().map(|(number, value)| ((*number).to_string(), json!(value))));
+    Value::Object(object)
 }
 
 /// Mean of the values.

@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicBool;
 
 fn smoke(study: &Study, threads: usize) -> StudyRun {
     let stop = AtomicBool::new(false);
-    let context = Context { threads, data: None, stop: &stop, progress: &|_, _| {} };
+    let context = Context { threads, data: None, stop: &stop, progress: &|_, _| {}, record: &|_| {} };
     StudyRun::new(study, Preset::Smoke, (study.settings)(Preset::Smoke), &context).unwrap()
 }
 
@@ -63,7 +63,7 @@ fn settings_are_checked_by_name_and_type() {
     assert!(study.set(&mut settings, "seeds").unwrap_err().to_string().contains("name=value"));
     study.set(&mut settings, "seeds=many").unwrap();
     let stop = AtomicBool::new(false);
-    let context = Context { threads: 1, data: None, stop: &stop, progress: &|_, _| {} };
+    let context = Context { threads: 1, data: None, stop: &stop, progress: &|_, _| {}, record: &|_| {} };
     let error = StudyRun::new(study, Preset::Smoke, settings, &context).unwrap_err();
     assert!(matches!(error, StudyError::Settings { .. }), "{error}");
 }
@@ -71,7 +71,7 @@ fn settings_are_checked_by_name_and_type() {
 #[test]
 fn a_stopped_study_gives_no_verdicts() {
     let stop = AtomicBool::new(true);
-    let context = Context { threads: 2, data: None, stop: &stop, progress: &|_, _| {} };
+    let context = Context { threads: 2, data: None, stop: &stop, progress: &|_, _| {}, record: &|_| {} };
     for study in STUDIES {
         let stopped = StudyRun::new(study, Preset::Smoke, (study.settings)(Preset::Smoke), &context);
         assert!(matches!(stopped, Err(StudyError::Stopped)), "{}", study.id);

@@ -5,7 +5,11 @@ use crate::progress;
 use contrarian::registry::{did_you_mean, suggest};
 use contrarian_lab::parallel::available_threads;
 use contrarian_studies::{Context, Judged, Preset, STUDIES, Study, StudyError, StudyRun, read_config, write_run};
+use std::fs::File;
+use std::io::Write;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Mutex;
 
 pub fn run(args: &RunArgs) -> Result<ExitCode, CliError> {
     let (study, preset, mut settings) = if let Some(path) = &args.config {
@@ -21,17 +25,19 @@ pub fn run(args: &RunArgs) -> Result<ExitCode, CliError> {
     let folder = output::run_folder(args.out.as_deref(), study.id)?;
     let stop = progress::stop_flag();
     let bar = progress::bar(study.id);
+    let log = MeasurementLog::create(&folder)?;
     let context = Context {
         threads: args.threads.unwrap_or_else(available_threads).max(1),
         data: args.data.clone().or_else(|| std::env::var_os("CONTRARIAN_DATA").map(Into::into)),
         stop: &stop,
         progress: &|done, total| progress::advance(&bar, done, total),
+        record: &|measurement| log.add(measurement),
     };
     let run = StudyRun::new(study, preset, settings, &context);
     bar.finish_and_clear();
     let run = match run {
         Err(error @ StudyError::Stopped) => {
-            eprintln!("contrarian: {error}");
+            eprintln!("contrarian: {error}; what was measured is in {}", log.path.display());
             return Ok(ExitCode::from(INTERRUPTED));
         }
         other => other?,
@@ -43,6 +49,29 @@ pub fn run(args: &RunArgs) -> Result<ExitCode, CliError> {
     let report = write_run(&folder, &run)?;
     eprintln!("report: {}", report.display());
     Ok(ExitCode::SUCCESS)
+}
+
+/// The measurements of a run as they are made; a finished run writes them again in their order.
+struct MeasurementLog {
+    path: PathBuf,
+    file: Mutex<File>,
+}
+
+impl MeasurementLog {
+    fn create(folder: &Path) -> Result<Self, CliError> {
+        let path = folder.join("metrics.jsonl");
+        match File::create(&path) {
+            Ok(file) => Ok(Self { path, file: Mutex::new(file) }),
+            Err(error) => Err(CliError::Failed(format!("cannot write {}: {error}", path.display()))),
+        }
+    }
+
+    fn add(&self, measurement: &serde_json::Value) {
+        if let Ok(mut file) = self.file.lock() {
+            // A full disk here is reported when the run's files are written; the run itself goes on.
+            let _ = writeln!(file, "{measurement}");
+        }
+    }
 }
 
 fn find(id: &str) -> Result<&'static Study, CliError> {

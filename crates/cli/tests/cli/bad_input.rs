@@ -1,6 +1,6 @@
 //! Bad input: exit status, a message that says what, where and what to do, and nothing lost.
 
-use crate::support::{Place, outcome, quick, table};
+use crate::support::{BINARY, Outcome, Place, outcome, quick, table};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -95,8 +95,7 @@ fn a_full_disk_does_not_cost_the_results() {
     let place = Place::new();
     let data = place.write("t.csv", table(60));
     // Files may grow to 4 blocks only; the signal that would end the process is ignored, so writing fails as on a full disk.
-    let binary = assert_cmd::cargo::cargo_bin!("contrarian");
-    let script = format!("trap '' XFSZ; ulimit -f 4; exec {} {}", binary.display(), quick(&data));
+    let script = format!("trap '' XFSZ; ulimit -f 4; exec {BINARY} {}", quick(&data));
     let output = Command::new("sh").args(["-c", &script]).current_dir(place.path("")).output().unwrap();
     let outcome = outcome(&output);
     outcome.fails(1, &["cannot write", "report.html"]);
@@ -153,13 +152,9 @@ fn columns_that_differ_from_training() {
     assert_eq!(predicted.out.lines().count(), 3);
 }
 
-#[test]
-fn ctrl_c_keeps_finished_fits() {
-    let place = Place::new();
-    let data = place.write("t.csv", table(200));
-    let binary = assert_cmd::cargo::cargo_bin!("contrarian");
-    let arguments = quick(&data).replace("--seeds 3 --epochs 3", "--seeds 100000 --epochs 30");
-    let child = Command::new(binary)
+/// Runs the command, sends Ctrl-C after two seconds, and waits for its end.
+fn interrupted(place: &Place, arguments: &str) -> Outcome {
+    let child = Command::new(BINARY)
         .args(arguments.split_whitespace())
         .current_dir(place.path(""))
         .stdout(Stdio::piped())
@@ -168,12 +163,29 @@ fn ctrl_c_keeps_finished_fits() {
         .unwrap();
     std::thread::sleep(Duration::from_secs(2));
     let asked = Instant::now();
-    let interrupted = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
-    assert!(interrupted.success());
+    assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
     let outcome = outcome(&child.wait_with_output().unwrap());
     assert!(asked.elapsed() < Duration::from_secs(20), "it ends soon after Ctrl-C");
     assert_eq!(outcome.code, 130, "{}", outcome.err);
+    outcome
+}
+
+#[test]
+fn ctrl_c_keeps_finished_fits() {
+    let place = Place::new();
+    let data = place.write("t.csv", table(200));
+    let long = quick(&data).replace("--seeds 3 --epochs 3", "--seeds 100000 --epochs 30");
+    let outcome = interrupted(&place, &long);
     assert!(outcome.out.contains("focal"), "the table of finished fits: {}", outcome.out);
     let report = std::fs::read_to_string(place.path("out/report.html")).unwrap();
     assert!(report.contains("stopped") || report.contains("interrupted"), "the report says so");
+}
+
+#[test]
+fn ctrl_c_keeps_the_measurements_of_a_study() {
+    let place = Place::new();
+    let outcome = interrupted(&place, "run dice --preset smoke --set seeds=100000 --out out");
+    assert!(outcome.err.contains("metrics.jsonl"), "{}", outcome.err);
+    let lines = std::fs::read_to_string(place.path("out/metrics.jsonl")).unwrap();
+    assert!(lines.lines().count() > 2, "{lines}");
 }

@@ -1,8 +1,11 @@
 //! A private folder a test, and the command run in it.
 
-use assert_cmd::Command;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use tempfile::TempDir;
+
+/// The command under test.
+pub const BINARY: &str = env!("CARGO_BIN_EXE_contrarian");
 
 pub struct Place {
     folder: TempDir,
@@ -40,7 +43,7 @@ impl Place {
     }
 
     pub fn command(&self) -> Command {
-        let mut command = Command::new(assert_cmd::cargo::cargo_bin!("contrarian"));
+        let mut command = Command::new(BINARY);
         command.current_dir(self.folder.path()).env_remove("CONTRARIAN_DATA");
         command
     }

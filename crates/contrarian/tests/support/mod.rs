@@ -206,7 +206,7 @@ struct GapBound {
 fn gap_bound(params: &Map<String, Value>) -> Result<Outputs, String> {
     let GapBound { tau, k, score_bound, best_sum_exp_loss } = read(params)?;
     let bound = minimizability_gap_bound(tau, k, score_bound, best_sum_exp_loss);
-    Ok(Outputs::from([("bound", vec![bound])]))
+    Ok(Outputs::from([("bound", vec![bound]), ("value", vec![bound])]))
 }
 
 fn binary_dice(params: &Map<String, Value>, inputs: &Tensors) -> Result<Outputs, String> {
