@@ -36,11 +36,17 @@ pub fn run(args: &RunArgs) -> Result<ExitCode, CliError> {
     let run = StudyRun::new(study, preset, settings, &context);
     bar.finish_and_clear();
     let run = match run {
-        Err(error @ StudyError::Stopped) => {
-            eprintln!("contrarian: {error}; what was measured is in {}", log.path.display());
-            return Ok(ExitCode::from(INTERRUPTED));
+        Ok(run) => run,
+        Err(error) => {
+            eprintln!("contrarian: what was measured is in {}", log.path.display());
+            return match error {
+                StudyError::Stopped => {
+                    eprintln!("contrarian: {error}");
+                    Ok(ExitCode::from(INTERRUPTED))
+                }
+                error => Err(error.into()),
+            };
         }
-        other => other?,
     };
     match args.json {
         true => output::print(&serde_json::to_string_pretty(&run).map_err(std::io::Error::other)?)?,

@@ -1,9 +1,8 @@
 use super::soft_confusion::{SoftConfusion, ratio, safe_sqrt, soft_confusion};
-use crate::InvalidParameter;
 use crate::error::require;
-use crate::numerics::{float_labels, sigmoid};
-use crate::objective::binary_objective;
+use crate::numerics::{binary_score, float_labels, sigmoid};
 use crate::registry::objective_config;
+use crate::{InvalidParameter, LogitBatch, LogitObjective, ObjectiveState};
 use burn::config::Config;
 use burn::module::Module;
 use burn::tensor::{Int, Tensor};
@@ -178,4 +177,10 @@ impl AnyLoss {
     }
 }
 
-binary_objective!(AnyLoss);
+impl LogitObjective for AnyLoss {
+    fn loss(&self, batch: LogitBatch, _state: &mut ObjectiveState) -> Tensor<1> {
+        // A batch of logits holds logits, whatever the configuration expects of scores handed to `forward`.
+        let over_logits = Self { input: AnyLossInput::Logits, ..self.clone() };
+        over_logits.forward(binary_score(batch.logits), batch.labels)
+    }
+}
