@@ -84,12 +84,12 @@ pub struct BudgetArgs {
     /// Rows a step
     #[arg(long, default_value_t = 32)]
     pub batch_size: usize,
-    /// Most passes over the training rows
-    #[arg(long, default_value_t = 60)]
-    pub epochs: usize,
-    /// Epochs without improvement on validation before stopping
-    #[arg(long, default_value_t = 10)]
-    pub patience: usize,
+    /// Most passes over the training rows [default: 60, or more where that is under 1800 steps]
+    #[arg(long)]
+    pub epochs: Option<usize>,
+    /// Epochs without improvement on validation before stopping [default: 10, or more where that is under 300 steps]
+    #[arg(long)]
+    pub patience: Option<usize>,
     /// Draw every class equally often in training
     #[arg(long)]
     pub balanced: bool,

@@ -89,7 +89,8 @@ fn configure(args: &CompareArgs, problem: &Problem) -> Result<CompareConfig, Cli
     config.depth = args.budget.depth;
     config.width = args.budget.width;
     config.dropout = args.budget.dropout;
-    config.fit = setup::fit_config(&args.budget)?;
+    let training_rows = problem.labels.len() as f64 * config.fractions.0;
+    config.fit = setup::fit_config(&args.budget, training_rows as usize)?;
     config.tune = args.tune;
     config.threads = args.threads.unwrap_or_else(available_threads).max(1);
     config.check(problem)?;

@@ -49,12 +49,14 @@ pub fn metric(args: &BudgetArgs, classes: usize) -> Result<Metric, CliError> {
     }
 }
 
-/// Optimiser and budget, checked.
-pub fn fit_config(args: &BudgetArgs) -> Result<FitConfig, CliError> {
+/// Optimiser and budget for about as many training rows, checked.
+pub fn fit_config(args: &BudgetArgs, rows: usize) -> Result<FitConfig, CliError> {
     if !(0.0..1.0).contains(&args.dropout) {
         return Err(InvalidParameter::new("dropout", args.dropout, "in [0, 1)").into());
     }
-    for (field, value) in [("width", args.width), ("patience", args.patience)] {
+    let (epochs, patience) = FitConfig::budget_for(rows, args.batch_size);
+    let (epochs, patience) = (args.epochs.unwrap_or(epochs), args.patience.unwrap_or(patience));
+    for (field, value) in [("width", args.width), ("patience", patience)] {
         if value == 0 {
             return Err(InvalidParameter::new(field, value, "at least 1").into());
         }
@@ -72,8 +74,8 @@ pub fn fit_config(args: &BudgetArgs) -> Result<FitConfig, CliError> {
         })
         .with_weight_decay(args.weight_decay)
         .with_batch_size(args.batch_size)
-        .with_epochs(args.epochs)
-        .with_patience(Some(args.patience))
+        .with_epochs(epochs)
+        .with_patience(Some(patience))
         .with_balanced(args.balanced);
     config.validate()?;
     Ok(config)

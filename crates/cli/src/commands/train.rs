@@ -10,8 +10,8 @@ use std::process::ExitCode;
 
 pub fn run(args: &TrainArgs) -> Result<ExitCode, CliError> {
     let objective: ObjectiveSpec = args.objective.parse()?;
-    let fit = setup::fit_config(&args.budget)?;
     let problem = setup::problem(&args.data)?;
+    let fit = setup::fit_config(&args.budget, problem.labels.len())?;
     let metric = setup::metric(&args.budget, problem.classes.len())?;
     let folder = output::run_folder(Some(&args.out), "train")?;
     for note in &problem.notes {

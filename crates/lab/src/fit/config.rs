@@ -87,6 +87,13 @@ impl FitConfig {
         }
     }
 
+    /// Epochs and patience for a training set: 60 and 10, or as many as make 1800 and 300 steps. An epoch of a small table is
+    /// a few steps only, and stopping after ten of them would judge objectives by how fast they start.
+    pub fn budget_for(rows: usize, batch_size: usize) -> (usize, usize) {
+        let steps = (rows / batch_size.max(1)).max(1);
+        (60.max(1800usize.div_ceil(steps)), 10.max(300usize.div_ceil(steps)))
+    }
+
     /// Learning rate of an epoch, counted from 0.
     pub fn learning_rate_at(&self, epoch: usize) -> f64 {
         let progress = epoch as f64 / self.epochs as f64;
@@ -150,6 +157,14 @@ mod tests {
         let steps = config.with_schedule(Schedule::Steps);
         let rates = [0, 9, 10, 15].map(|epoch| steps.learning_rate_at(epoch));
         assert_eq!(rates, [2.0, 2.0, 0.2, 0.02]);
+    }
+
+    #[test]
+    fn small_tables_get_as_many_steps_as_large_ones() {
+        assert_eq!(FitConfig::budget_for(960, 32), (60, 10));
+        assert_eq!(FitConfig::budget_for(90, 32), (900, 150));
+        assert_eq!(FitConfig::budget_for(100_000, 32), (60, 10));
+        assert_eq!(FitConfig::budget_for(3, 32), (1800, 300));
     }
 
     #[test]
