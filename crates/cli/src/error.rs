@@ -73,6 +73,16 @@ impl From<StudyError> for CliError {
     }
 }
 
+impl From<SavedModelError> for CliError {
+    fn from(error: SavedModelError) -> Self {
+        match error {
+            SavedModelError::Objective(error) => error.into(),
+            SavedModelError::Setting(error) => error.into(),
+            error => Self::Failed(error.to_string()),
+        }
+    }
+}
+
 /// Errors of the work itself: their own message says what, where and what to do.
 macro_rules! failed {
     ($($error:ty),*) => {
@@ -84,4 +94,4 @@ macro_rules! failed {
     };
 }
 
-failed!(DataError, FitError, ReportError, SavedModelError, RunFolderError);
+failed!(DataError, FitError, ReportError, RunFolderError);

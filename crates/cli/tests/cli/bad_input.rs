@@ -69,6 +69,8 @@ fn names_and_values_that_cannot_be_meant() {
         ("compare --batch-size 0", vec!["`batch_size` is 0"]),
         ("compare --balanced --objectives aldr", vec!["`balanced`", "aldr"]),
         ("compare --target y", vec!["--data"]),
+        ("train --dataset iris --objective dice --out m", vec!["for two classes", "multiclass-dice"]),
+        ("train --objective focal(gamma=x) --out m", vec!["must be a number"]),
         ("run comp-sun", vec!["no paper is called `comp-sun`", "did you mean `comp-sum`?"]),
         ("run dice --preset tiny", vec!["`tiny` is no preset"]),
         ("run dice --set sedes=1", vec!["no setting `sedes`", "seeds"]),
@@ -152,7 +154,7 @@ fn columns_that_differ_from_training() {
     assert_eq!(predicted.out.lines().count(), 3);
 }
 
-/// Runs the command, sends Ctrl-C after two seconds, and waits for its end.
+/// Runs the command, sends Ctrl-C two seconds after it made its folder, and waits for its end.
 fn interrupted(place: &Place, arguments: &str) -> Outcome {
     let child = Command::new(BINARY)
         .args(arguments.split_whitespace())
@@ -161,6 +163,10 @@ fn interrupted(place: &Place, arguments: &str) -> Outcome {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
+    let started = Instant::now();
+    while !place.path("out").exists() && started.elapsed() < Duration::from_secs(30) {
+        std::thread::sleep(Duration::from_millis(50));
+    }
     std::thread::sleep(Duration::from_secs(2));
     let asked = Instant::now();
     assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
@@ -174,7 +180,7 @@ fn interrupted(place: &Place, arguments: &str) -> Outcome {
 fn ctrl_c_keeps_finished_fits() {
     let place = Place::new();
     let data = place.write("t.csv", table(200));
-    let long = quick(&data).replace("--seeds 3 --epochs 3", "--seeds 100000 --epochs 30");
+    let long = quick(&data).replace("--seeds 3 --epochs 3", "--seeds 2000 --epochs 100");
     let outcome = interrupted(&place, &long);
     assert!(outcome.out.contains("focal"), "the table of finished fits: {}", outcome.out);
     let report = std::fs::read_to_string(place.path("out/report.html")).unwrap();
@@ -184,7 +190,7 @@ fn ctrl_c_keeps_finished_fits() {
 #[test]
 fn ctrl_c_keeps_the_measurements_of_a_study() {
     let place = Place::new();
-    let outcome = interrupted(&place, "run dice --preset smoke --set seeds=100000 --out out");
+    let outcome = interrupted(&place, "run dice --preset smoke --set seeds=20000 --out out");
     assert!(outcome.err.contains("metrics.jsonl"), "{}", outcome.err);
     let lines = std::fs::read_to_string(place.path("out/metrics.jsonl")).unwrap();
     assert!(lines.lines().count() > 2, "{lines}");
