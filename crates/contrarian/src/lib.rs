@@ -19,6 +19,7 @@
 pub mod adversarial;
 pub mod classification;
 mod error;
+mod fused;
 mod numerics;
 mod objective;
 pub mod registry;

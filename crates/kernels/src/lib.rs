@@ -1,4 +1,18 @@
-//! Fused forward-and-gradient CPU kernels: plain slices in, a loss and its gradient out, no tensors.
+//! Fused forward-and-gradient CPU kernels for training objectives: plain slices in, values and gradients out, no tensors.
 //!
-//! There is none yet. The first to come serve the softmax losses, whose composed forms in the `contrarian` crate make
-//! several passes over the logits where one is enough; see `docs/design.md`.
+//! Every kernel is a function over row-major slices of `f32` or `f64` (the [`Real`] types). None of them holds a matrix
+//! whose size is the product of two batch sizes, or of batch and classes.
+//!
+//! Threads are rayon's: `RAYON_NUM_THREADS` and thread pools are respected. Sums are taken over blocks of a fixed size and
+//! in a fixed order, so results are the same for any number of threads.
+//!
+//! Vector instructions are chosen when the program runs (AVX-512, AVX2 with FMA, or what the target always has); see
+//! [`simd`].
+
+mod error;
+mod matmul;
+mod real;
+pub mod simd;
+
+pub use error::KernelError;
+pub use real::Real;
