@@ -104,6 +104,16 @@ fn check(case: &Case, precision: Precision) -> Result<f64, String> {
     if problems.is_empty() { Ok(largest) } else { Err(problems) }
 }
 
+/// The same without the fused kernels: they are switched off for a whole process, so this is one of its own.
+#[test]
+fn goldens_of_the_composed_forms() {
+    let mut command = std::process::Command::new(std::env::current_exe().unwrap());
+    let output = command.args(["--exact", "goldens", "--nocapture"]).env("CONTRARIAN_KERNELS", "off").output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    let failures: Vec<&str> = text.lines().filter(|line| line.starts_with("FAIL")).collect();
+    assert!(output.status.success() && text.contains(" checks, 0 failed"), "{failures:#?}");
+}
+
 #[test]
 fn what_is_unknown_is_an_error() {
     let inputs = || Tensors::new(BTreeMap::new(), Precision::F64);

@@ -1,5 +1,7 @@
 //! The one table from a golden case's function and parameters to our code.
 
+mod contrastive;
+
 use burn::config::Config;
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 use contrarian::classification::*;
@@ -147,7 +149,9 @@ pub fn evaluate(function: &str, params: &Map<String, Value>, inputs: &Tensors) -
         "soft_confusion" => confusion(params, inputs)?,
         "AldrKlLoss" => aldr(params, inputs)?,
         "EnsLoss" => ens_loss(params, inputs)?,
-        _ => return Err(format!("unknown function `{function}`")),
+        _ => {
+            contrastive::evaluate(function, params, inputs)?.ok_or_else(|| format!("unknown function `{function}`"))?
+        }
     })
 }
 
