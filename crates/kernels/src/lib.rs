@@ -11,6 +11,7 @@
 
 mod error;
 mod matmul;
+pub mod pairwise;
 mod real;
 pub mod simd;
 
