@@ -12,6 +12,7 @@
 mod error;
 mod matmul;
 pub mod pairwise;
+pub mod plackett_luce;
 mod real;
 pub mod simd;
 
