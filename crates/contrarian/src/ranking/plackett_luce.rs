@@ -281,7 +281,9 @@ impl<T: Real> Kernel<T> for LogProbKernel {
     fn pull_back(&self, inputs: &[&[T]], upstream: &[T]) -> Result<Vec<Vec<T>>, KernelError> {
         let mut gradient = self.loss(inputs[0])?.gradient;
         for (row, &by) in gradient.chunks_mut(self.items).zip(upstream) {
-            row.iter_mut().for_each(|number| *number *= -by);
+            for number in row {
+                *number *= -by;
+            }
         }
         Ok(vec![gradient])
     }

@@ -166,13 +166,13 @@ impl<T: Real> Work for Ends<'_, T> {
             for l in 0..LANES {
                 low[l] = chunk[l].smaller(low[l]);
                 high[l] = chunk[l].larger(high[l]);
-                sums[l] += chunk[l] - chunk[l];
+                sums[l] += chunk[l] * T::ZERO;
             }
         }
         for l in 0..rest.len() {
             low[l] = rest[l].smaller(low[l]);
             high[l] = rest[l].larger(high[l]);
-            sums[l] += rest[l] - rest[l];
+            sums[l] += rest[l] * T::ZERO;
         }
         // 0, or NaN where a number is infinite or NaN.
         let taint = sums.into_iter().fold(T::ZERO, |a, b| a + b);
