@@ -100,7 +100,7 @@ proptest! {
         let loss = config.clone().with_symmetric(true).init().forward(x.clone(), y.clone());
         check("symmetric", loss, &three[..2], &|v| {
             let (x, y) = (unit(&v[0]), unit(&v[1]));
-            (one_way(&x, &y, &[]) + one_way(&y, &x, &[])) / 2.0
+            f64::midpoint(one_way(&x, &y, &[]), one_way(&y, &x, &[]))
         })?;
 
         let views = |x: &[f64], y: &[f64], extra: &[f64], coupled: bool| -> f64 {
@@ -230,7 +230,7 @@ fn edges_are_defined() {
     for loss in losses {
         let gradient = zeros.grad(&loss.backward()).unwrap();
         assert!(loss.into_scalar::<f32>().is_finite());
-        assert!(gradient.into_data().iter::<f32>().all(|g| g.is_finite()));
+        assert!(gradient.into_data().iter::<f32>().all(f32::is_finite));
     }
     // One pair has nothing to be told from.
     let one = Tensor::<2>::ones([1, 4], &device).require_grad();
