@@ -195,6 +195,9 @@ pub struct RunArgs {
     /// Folder for the run's files [default: runs/<paper>/<time>]
     #[arg(long, value_name = "FOLDER", value_hint = ValueHint::DirPath)]
     pub out: Option<PathBuf>,
+    /// Write the verdicts into this file of recorded runs (crates/studies/verdicts.json is the one `list papers` shows)
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub record: Option<PathBuf>,
     /// Print the findings as JSON
     #[arg(long)]
     pub json: bool,
@@ -218,6 +221,9 @@ pub struct ListArgs {
     /// Print as JSON
     #[arg(long)]
     pub json: bool,
+    /// Print the papers, their claims and last verdicts as a page of Markdown (docs/papers.md)
+    #[arg(long, conflicts_with = "json")]
+    pub markdown: bool,
 }
 
 #[derive(Debug, Args)]

@@ -105,6 +105,14 @@ fn a_study_prints_its_claims_and_can_be_run_again() {
     let again = place.run("run --config out/config.toml --json --out again");
     let again: Value = serde_json::from_str(&again.succeeds().out).unwrap();
     assert_eq!(again["claims"], json["claims"]);
+    place.run("run dice --preset smoke --out out --record kept.json").succeeds();
+    let kept: Value = serde_json::from_str(&std::fs::read_to_string(place.path("kept.json")).unwrap()).unwrap();
+    assert_eq!(kept["dice"]["preset"], "smoke");
+    assert_eq!(kept["dice"]["claims"].as_array().unwrap().len(), json["claims"].as_array().unwrap().len());
+    let file = place.write("notes", "mine");
+    place
+        .run(&format!("run dice --preset smoke --out out --record {}", file.display()))
+        .fails(1, &["notes", "recorded"]);
     assert!(place.run("run any-loss --preset smoke --out any").succeeds().out.contains("f1-linear"));
 }
 
