@@ -1,7 +1,7 @@
 //! The list of papers as a page of Markdown.
 
 use crate::study::{STUDIES, Study};
-use crate::verdicts::recorded;
+use crate::verdicts::{Recorded, recorded};
 use contrarian::registry::OBJECTIVES;
 use std::fmt::Write;
 
@@ -38,7 +38,7 @@ pub fn papers_markdown() -> String {
     let mut page = String::from(PREFACE);
     page.push_str("\n| paper | authors | last verdict |\n|---|---|---|\n");
     for study in STUDIES {
-        let verdict = recorded(study.id).map_or("not recorded yet".into(), |run| run.summary());
+        let verdict = recorded(study.id).map_or("not recorded yet".into(), Recorded::summary);
         let _ = writeln!(page, "| [{id}](#{id}) | {} | {verdict} |", study.authors, id = study.id);
     }
     for study in STUDIES {

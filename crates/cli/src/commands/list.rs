@@ -3,7 +3,7 @@ use crate::error::CliError;
 use crate::output;
 use contrarian::registry::{Classes, OBJECTIVES};
 use contrarian_lab::data::EMBEDDED;
-use contrarian_studies::{STUDIES, papers_markdown, recorded};
+use contrarian_studies::{Recorded, STUDIES, papers_markdown, recorded};
 use serde_json::{Value, json};
 use std::process::ExitCode;
 
@@ -35,7 +35,7 @@ pub fn run(args: &ListArgs) -> Result<ExitCode, CliError> {
             STUDIES
                 .iter()
                 .map(|s| {
-                    let verdict = recorded(s.id).map_or("not recorded yet".into(), |run| run.summary());
+                    let verdict = recorded(s.id).map_or("not recorded yet".into(), Recorded::summary);
                     strings([s.id, s.authors, &s.claims.len().to_string(), &verdict, s.title])
                 })
                 .collect(),

@@ -117,6 +117,20 @@ fn a_study_prints_its_claims_and_can_be_run_again() {
 }
 
 #[test]
+fn probe_measures_an_objective_and_draws_it() {
+    let place = Place::new();
+    let run = place.run("probe mae --trials 20 --json --out out");
+    let json: Value = serde_json::from_str(&run.succeeds().out).unwrap();
+    assert_eq!((json["objective"].as_str(), json["minimisers"].as_array().unwrap().len()), (Some("mae"), 6));
+    assert!(std::fs::read_to_string(place.path("out/report.html")).unwrap().contains("<svg"));
+    let run = place.run("probe logistic --trials 20 --out out");
+    assert!(run.succeeds().out.contains("noise-symmetric"), "{}", run.out);
+    place.run("probe focl").fails(2, &["unknown objective `focl`", "did you mean `focal`?"]);
+    place.run("probe focal --classes 1").fails(2, &["`classes` is 1"]);
+    assert!(!place.path("runs").exists(), "wrong usage leaves no folder");
+}
+
+#[test]
 fn every_imbalanced_table_works_without_further_flags() {
     let Some(data) = std::env::var_os("CONTRARIAN_DATA") else {
         println!("skipped: CONTRARIAN_DATA names no folder of real data");
