@@ -20,6 +20,8 @@ pub enum Command {
     Predict(PredictArgs),
     /// Run a paper's study: its claims, tested
     Run(RunArgs),
+    /// Measure an objective: convex? bounded gradient? proper? A property card
+    Probe(ProbeArgs),
     /// List papers, objectives or data sets
     List(ListArgs),
     /// Describe a paper or an objective in a page
@@ -195,6 +197,9 @@ pub struct RunArgs {
     /// Folder for the run's files [default: runs/<paper>/<time>]
     #[arg(long, value_name = "FOLDER", value_hint = ValueHint::DirPath)]
     pub out: Option<PathBuf>,
+    /// Write the verdicts into this file of recorded runs (crates/studies/verdicts.json is the one `list papers` shows)
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub record: Option<PathBuf>,
     /// Print the findings as JSON
     #[arg(long)]
     pub json: bool,
@@ -218,12 +223,36 @@ pub struct ListArgs {
     /// Print as JSON
     #[arg(long)]
     pub json: bool,
+    /// Print the papers, their claims and last verdicts as a page of Markdown (docs/papers.md)
+    #[arg(long, conflicts_with = "json")]
+    pub markdown: bool,
 }
 
 #[derive(Debug, Args)]
 pub struct ShowArgs {
     /// Name of a paper or an objective
     pub name: String,
+}
+
+#[derive(Debug, Args)]
+pub struct ProbeArgs {
+    /// Objective, e.g. 'focal(gamma=2)'
+    pub objective: String,
+    /// Classes of the measurements (binary objectives always get two)
+    #[arg(long, default_value_t = 4)]
+    pub classes: usize,
+    /// Random draws a measurement
+    #[arg(long, default_value_t = 300)]
+    pub trials: usize,
+    /// Seed of the draws
+    #[arg(long, default_value_t = 0)]
+    pub seed: u64,
+    /// Folder for report.html [default: runs/probe/<time>]
+    #[arg(long, value_name = "FOLDER", value_hint = ValueHint::DirPath)]
+    pub out: Option<PathBuf>,
+    /// Print the measurements as JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use contrarian_lab::data::DataError;
 use contrarian_lab::fit::FitError;
 use contrarian_lab::report::ReportError;
 use contrarian_lab::saved::SavedModelError;
-use contrarian_studies::{RunFolderError, StudyError};
+use contrarian_studies::{RecordError, RunFolderError, StudyError};
 use std::process::ExitCode;
 
 /// What can end a command. The exit status follows from the kind: wrong usage is 2, everything else 1.
@@ -94,4 +94,4 @@ macro_rules! failed {
     };
 }
 
-failed!(DataError, FitError, ReportError, RunFolderError);
+failed!(DataError, FitError, RecordError, ReportError, RunFolderError);

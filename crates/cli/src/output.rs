@@ -48,6 +48,11 @@ fn timestamp() -> String {
     humantime::format_rfc3339_seconds(SystemTime::now()).to_string().replace(':', "-")
 }
 
+/// The day in UTC, `2026-11-24`.
+pub fn today() -> String {
+    timestamp().chars().take("2026-11-24".len()).collect()
+}
+
 /// A p-value as people write it.
 pub fn p_value(p: f64) -> String {
     if p < 0.001 { "<0.001".into() } else { format!("{p:.3}") }

@@ -7,6 +7,7 @@ pub mod fit;
 pub mod metrics;
 pub mod model;
 pub mod parallel;
+pub mod probe;
 pub mod report;
 pub mod saved;
 pub mod stats;

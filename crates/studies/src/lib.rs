@@ -6,10 +6,12 @@
 mod claim;
 mod findings;
 mod folder;
+mod papers;
 mod real;
 mod report;
 mod study;
 mod support;
+mod verdicts;
 
 mod any_loss;
 mod comp_sum;
@@ -21,5 +23,7 @@ pub use claim::{Claim, Evidence, Judged, Test, judge};
 pub use contrarian_lab::report::page::Verdict;
 pub use findings::{Chart, Findings, Series, Table};
 pub use folder::{RunFolderError, read_config, write_run};
+pub use papers::{papers_markdown, parts_of};
 pub use report::findings_html;
 pub use study::{Context, Preset, STUDIES, Study, StudyError, StudyRun, find};
+pub use verdicts::{RecordError, Recorded, RecordedClaim, record, recorded};

@@ -3,11 +3,18 @@ use crate::error::CliError;
 use crate::output;
 use contrarian::registry::{Classes, OBJECTIVES};
 use contrarian_lab::data::EMBEDDED;
-use contrarian_studies::STUDIES;
+use contrarian_studies::{Recorded, STUDIES, papers_markdown, recorded};
 use serde_json::{Value, json};
 use std::process::ExitCode;
 
 pub fn run(args: &ListArgs) -> Result<ExitCode, CliError> {
+    if args.markdown {
+        if !matches!(args.what, ListWhat::Papers) {
+            return Err(CliError::Usage("--markdown is for papers: contrarian list papers --markdown".into()));
+        }
+        output::print(&papers_markdown())?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let (header, rows, json): (&[&str], Vec<Vec<String>>, Vec<Value>) = match args.what {
         ListWhat::Objectives => (
             &["objective", "classes", "paper", "what it is"],
@@ -24,13 +31,20 @@ pub fn run(args: &ListArgs) -> Result<ExitCode, CliError> {
                 .collect(),
         ),
         ListWhat::Papers => (
-            &["paper", "authors", "claims", "title"],
-            STUDIES.iter().map(|s| strings([s.id, s.authors, &s.claims.len().to_string(), s.title])).collect(),
+            &["paper", "authors", "claims", "last verdict", "title"],
+            STUDIES
+                .iter()
+                .map(|s| {
+                    let verdict = recorded(s.id).map_or("not recorded yet".into(), Recorded::summary);
+                    strings([s.id, s.authors, &s.claims.len().to_string(), &verdict, s.title])
+                })
+                .collect(),
             STUDIES
                 .iter()
                 .map(|s| {
                     json!({"id": s.id, "authors": s.authors, "title": s.title, "arxiv": s.arxiv,
-                           "claims": s.claims.iter().map(|c| c.statement).collect::<Vec<_>>()})
+                           "claims": s.claims.iter().map(|c| c.statement).collect::<Vec<_>>(),
+                           "recorded": recorded(s.id)})
                 })
                 .collect(),
         ),

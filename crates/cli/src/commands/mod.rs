@@ -3,6 +3,7 @@
 mod compare;
 mod list;
 mod predict;
+mod probe;
 mod run;
 mod setup;
 mod show;
@@ -18,6 +19,7 @@ pub fn run(arguments: Cli) -> Result<ExitCode, CliError> {
         Command::Compare(args) => compare::run(&args),
         Command::Train(args) => train::run(&args),
         Command::Predict(args) => predict::run(&args),
+        Command::Probe(args) => probe::run(&args),
         Command::Run(args) => run::run(&args),
         Command::List(args) => list::run(&args),
         Command::Show(args) => show::run(&args),

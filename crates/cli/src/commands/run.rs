@@ -4,7 +4,9 @@ use crate::output;
 use crate::progress;
 use contrarian::registry::{did_you_mean, suggest};
 use contrarian_lab::parallel::available_threads;
-use contrarian_studies::{Context, Judged, Preset, STUDIES, Study, StudyError, StudyRun, read_config, write_run};
+use contrarian_studies::{
+    Context, Judged, Preset, STUDIES, Study, StudyError, StudyRun, read_config, record, write_run,
+};
 use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -53,6 +55,9 @@ pub fn run(args: &RunArgs) -> Result<ExitCode, CliError> {
         false => output::print(&text(&run))?,
     }
     let report = write_run(&folder, &run)?;
+    if let Some(path) = &args.record {
+        record(path, &run, &output::today())?;
+    }
     eprintln!("report: {}", report.display());
     Ok(ExitCode::SUCCESS)
 }

@@ -105,7 +105,29 @@ fn a_study_prints_its_claims_and_can_be_run_again() {
     let again = place.run("run --config out/config.toml --json --out again");
     let again: Value = serde_json::from_str(&again.succeeds().out).unwrap();
     assert_eq!(again["claims"], json["claims"]);
+    place.run("run dice --preset smoke --out out --record kept.json").succeeds();
+    let kept: Value = serde_json::from_str(&std::fs::read_to_string(place.path("kept.json")).unwrap()).unwrap();
+    assert_eq!(kept["dice"]["preset"], "smoke");
+    assert_eq!(kept["dice"]["claims"].as_array().unwrap().len(), json["claims"].as_array().unwrap().len());
+    let file = place.write("notes", "mine");
+    place
+        .run(&format!("run dice --preset smoke --out out --record {}", file.display()))
+        .fails(1, &["notes", "recorded"]);
     assert!(place.run("run any-loss --preset smoke --out any").succeeds().out.contains("f1-linear"));
+}
+
+#[test]
+fn probe_measures_an_objective_and_draws_it() {
+    let place = Place::new();
+    let run = place.run("probe mae --trials 20 --json --out out");
+    let json: Value = serde_json::from_str(&run.succeeds().out).unwrap();
+    assert_eq!((json["objective"].as_str(), json["minimisers"].as_array().unwrap().len()), (Some("mae"), 6));
+    assert!(std::fs::read_to_string(place.path("out/report.html")).unwrap().contains("<svg"));
+    let run = place.run("probe logistic --trials 20 --out out");
+    assert!(run.succeeds().out.contains("noise-symmetric"), "{}", run.out);
+    place.run("probe focl").fails(2, &["unknown objective `focl`", "did you mean `focal`?"]);
+    place.run("probe focal --classes 1").fails(2, &["`classes` is 1"]);
+    assert!(!place.path("runs").exists(), "wrong usage leaves no folder");
 }
 
 #[test]
