@@ -1,5 +1,8 @@
 //! The one table from a golden case's function and parameters to our code.
 
+mod bags;
+mod pruning;
+
 use burn::config::Config;
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 use contrarian::classification::*;
@@ -147,6 +150,15 @@ pub fn evaluate(function: &str, params: &Map<String, Value>, inputs: &Tensors) -
         "soft_confusion" => confusion(params, inputs)?,
         "AldrKlLoss" => aldr(params, inputs)?,
         "EnsLoss" => ens_loss(params, inputs)?,
+        "ClassDependentLoss" => pruning::class_dependent(params, inputs)?,
+        "PairwiseSquaredHinge" => pruning::pairwise(params, inputs)?,
+        "effective_number_weights" => pruning::effective_number(params, inputs)?,
+        "MagnitudeIncrease.prune" | "MagnitudeFinal.prune" => pruning::magnitude(function, params, inputs)?,
+        "Snip.prune" => pruning::snip(params, inputs)?,
+        "BinaryDetectionMetrics" => pruning::detection(params, inputs)?,
+        "AttentionEntropyRegularizer" => bags::attention_entropy(params, inputs)?,
+        "GatedAttentionMil+AttentionEntropyRegularizer" => bags::gated_bag(params, inputs)?,
+        "cosine_weight_annealing" => bags::annealing(params, inputs)?,
         _ => return Err(format!("unknown function `{function}`")),
     })
 }
