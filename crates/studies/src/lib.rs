@@ -11,7 +11,9 @@ mod report;
 mod study;
 mod support;
 
+mod aem;
 mod any_loss;
+mod class_dependent_pruning;
 mod comp_sum;
 mod dice;
 mod ens_loss;
