@@ -56,7 +56,7 @@ fn masks_hold_under_every_optimiser_and_the_rest_is_trained() {
             let gradients = masks.mask_gradients(&net, gradients);
             let weight = gradients.get::<2>(net.head.weight.id).unwrap();
             assert!(weight.abs().sum().into_scalar::<f32>() > 0.0);
-            net = masks.apply(optimizer.step(0.01, net, gradients));
+            net = masks.apply(optimizer.step(0.002, net, gradients));
             let zero = values(&net).iter().zip(&alive).all(|(value, alive)| *alive || *value == 0.0);
             assert!(zero, "a removed weight moved");
         }
@@ -96,7 +96,7 @@ fn global_scope_may_empty_a_layer_and_says_so() {
     let mut net = Net::new(&device);
     net.conv.weight = net.conv.weight.map(|weight| weight.zeros_like());
     let masks = Masks::new(&net).unwrap();
-    let global = MagnitudeFinal::new().with_scope(Scope::Global).prune(&net, &masks).unwrap();
+    let global = MagnitudeFinal::new().with_fraction(0.6).with_scope(Scope::Global).prune(&net, &masks).unwrap();
     assert_eq!(global.collapsed(), Vec::<&str>::from(["conv.weight"]));
     assert!(MagnitudeFinal::new().prune(&net, &masks).unwrap().collapsed().is_empty());
     let biases = Masks::of_group(&net, &ParamGroup::ids_from_module(net.head.bias.clone())).unwrap();
