@@ -12,7 +12,7 @@ use contrarian::diagnostics::{BinaryDetection, BinaryDetectionMetrics};
 use contrarian_lab::data::generate::rare_positives_of_two_kinds;
 use contrarian_lab::data::{Dataset, Sampler};
 use contrarian_lab::fit::{Examples, FitConfig, Hooks, OptimizerKind, TrainingLoop, predict};
-use contrarian_lab::model::{Classifier, Mlp, MlpConfig};
+use contrarian_lab::model::{Mlp, MlpConfig, Mode};
 use contrarian_lab::stats::Sides;
 use serde::{Deserialize, Serialize};
 
@@ -200,7 +200,7 @@ fn rounds(s: &Settings, arm: &Arm, train: &Dataset, test: &Dataset, seed: u64) -
     for round in 0..s.rounds {
         let objective = objective(arm, round);
         let training = TrainingLoop::new(&config, Sampler::Shuffled { rows: train.y.len() }, seed);
-        let step = |model: &Mlp, rows: &[usize], mode: &mut _| {
+        let step = |model: &Mlp, rows: &[usize], mode: &mut Mode| {
             let batch = examples.batch(rows, &device);
             objective.forward(model.logits(batch.x, mode), batch.labels)
         };
