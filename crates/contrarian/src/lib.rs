@@ -19,12 +19,16 @@
 pub mod adversarial;
 pub mod classification;
 pub mod contrastive;
+pub mod compression;
+pub mod diagnostics;
 mod error;
 mod fused;
+pub mod multiple_instance;
 mod numerics;
 mod objective;
 pub mod ranking;
 pub mod registry;
+pub mod regularization;
 
 pub use error::InvalidParameter;
 pub use objective::{LogitBatch, LogitObjective, ObjectiveState};

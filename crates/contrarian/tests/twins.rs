@@ -173,6 +173,30 @@ fn any_loss(rows: &Rows, labels: &[usize], metric: &str) -> f64 {
     }
 }
 
+/// Mean over pairs of a positive and a negative of `(margin - (s_i - s_j))_+^2`; 0 where there are no pairs.
+fn pairwise_squared_hinge(rows: &Rows, y: &[usize], margin: f64) -> f64 {
+    let (mut sum, mut pairs) = (0.0, 0.0);
+    for (i, j) in (0..rows.len()).flat_map(|i| (0..rows.len()).map(move |j| (i, j))) {
+        if y[i] == 1 && y[j] == 0 {
+            let ahead = (rows[i][1] - rows[i][0]) - (rows[j][1] - rows[j][0]);
+            sum += (margin - ahead).max(0.0).powi(2);
+            pairs += 1.0;
+        }
+    }
+    if pairs == 0.0 { 0.0 } else { sum / pairs }
+}
+
+fn hardest_negative(rows: &Rows, y: &[usize]) -> f64 {
+    let a = |row: &Vec<f64>| sigmoid(row[1] - row[0]);
+    let hardest = rows.iter().zip(y).filter(|(_, y)| **y == 0).map(|(row, _)| a(row)).fold(0.0, f64::max);
+    let positives: Vec<f64> = rows.iter().zip(y).filter(|(_, y)| **y == 1).map(|(row, _)| a(row)).collect();
+    positives.iter().map(|a| (a - hardest).min(0.0).powi(2)).sum::<f64>() / (positives.len() as f64 + 1.0)
+}
+
+fn class_dependent(rows: &Rows, y: &[usize], weights: [f64; 2], ranking: f64) -> f64 {
+    mean(rows, y, |row, y| -weights[y] * softmax(row)[y].ln()) + ranking
+}
+
 /// The value of a twin at `rows`; `at` is where detached quantities are taken.
 fn twin(spec: &str, rows: &Rows, at: &Rows, y: &[usize]) -> f64 {
     let hinge = |row: &[f64], y: usize, k: usize, margin: f64| if k == y { 0.0 } else { row[k] - row[y] + margin };
@@ -224,6 +248,11 @@ fn twin(spec: &str, rows: &Rows, at: &Rows, y: &[usize]) -> f64 {
         "logistic" => of_margin(rows, y, |z| (-z).exp().ln_1p()),
         "exponential" => of_margin(rows, y, |z| (-z).exp()),
         "sigmoid-focal(gamma=1.5)" => of_margin(rows, y, |z| -(1.0 - sigmoid(z)).powf(1.5) * sigmoid(z).ln()),
+        "class-dependent" => class_dependent(rows, y, [1.0, 5.0], 5.0 * pairwise_squared_hinge(rows, y, 1.0)),
+        "class-dependent(class_weights=[2, 3], ranking=hardest_negative, ranking_weight=7)" => {
+            class_dependent(rows, y, [2.0, 3.0], 7.0 * hardest_negative(rows, y))
+        }
+        "pairwise-squared-hinge(margin=0.6)" => pairwise_squared_hinge(rows, y, 0.6),
         "mse" => of_margin(rows, y, |z| (1.0 - sigmoid(z)).powi(2)),
         _ => {
             let metric = spec.strip_prefix("any-loss(scale=5, beta=2, metric=").and_then(|rest| rest.strip_suffix(')'));
@@ -259,7 +288,10 @@ const ANY_CLASSES: [&str; 24] = [
     "multiclass-dice(alpha=0.5, level=batch)",
 ];
 
-const TWO_CLASSES: [&str; 18] = [
+const TWO_CLASSES: [&str; 21] = [
+    "class-dependent",
+    "class-dependent(class_weights=[2, 3], ranking=hardest_negative, ranking_weight=7)",
+    "pairwise-squared-hinge(margin=0.6)",
     "dice(alpha=0.5)",
     "dice(alpha=0, squared=false, smooth=0.1)",
     "dice(alpha=1, squared=false, level=example)",

@@ -13,7 +13,9 @@ mod study;
 mod support;
 mod verdicts;
 
+mod aem;
 mod any_loss;
+mod class_dependent_pruning;
 mod comp_sum;
 mod dice;
 mod ens_loss;

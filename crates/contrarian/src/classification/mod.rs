@@ -5,9 +5,11 @@
 
 mod any_loss;
 mod brier;
+mod class_dependent;
 mod comp_sum;
 mod cross_entropy;
 mod dice;
+mod effective_number;
 mod ens_loss;
 mod focal;
 mod gce;
@@ -21,6 +23,7 @@ mod margin;
 mod mining;
 mod multiclass_hinge;
 mod normalized;
+mod pairwise_squared_hinge;
 mod smooth_adv_comp_sum;
 mod soft_confusion;
 mod symmetric_ce;
@@ -28,9 +31,11 @@ mod tversky;
 
 pub use any_loss::{AnyLoss, AnyLossConfig, AnyLossInput, AnyLossMetric};
 pub use brier::{BrierLoss, BrierLossConfig, MseOnProbabilities, MseOnProbabilitiesConfig};
+pub use class_dependent::{ClassDependentLoss, ClassDependentLossConfig, ClassDependentParts, RankingTerm};
 pub use comp_sum::{CompSumLoss, CompSumLossConfig};
 pub use cross_entropy::{CrossEntropyLoss, CrossEntropyLossConfig};
 pub use dice::{BinaryDiceLoss, BinaryDiceLossConfig, MulticlassDiceLoss, MulticlassDiceLossConfig};
+pub use effective_number::{effective_number_weights, effective_number_weights_near_one, mean_one};
 pub use ens_loss::{EnsLoss, EnsLossConfig, EnsLossSchedule};
 pub use focal::{FocalLoss, FocalLossConfig};
 pub use gce::{GceLoss, GceLossConfig};
@@ -46,6 +51,7 @@ pub use margin::{
 };
 pub use multiclass_hinge::{CrammerSingerLoss, CrammerSingerLossConfig, WestonWatkinsLoss, WestonWatkinsLossConfig};
 pub use normalized::{NceAgceLoss, NceAgceLossConfig, NceAulLoss, NceAulLossConfig, NceRceLoss, NceRceLossConfig};
+pub use pairwise_squared_hinge::{PairwiseSquaredHinge, PairwiseSquaredHingeConfig};
 pub(crate) use smooth_adv_comp_sum::margin_shift_norm;
 pub use smooth_adv_comp_sum::{
     RhoMarginCompSumLoss, RhoMarginCompSumLossConfig, SmoothAdvCompSumLoss, SmoothAdvCompSumLossConfig,

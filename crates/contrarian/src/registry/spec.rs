@@ -126,6 +126,9 @@ impl ObjectiveSpec {
             return Ok(task.balanced_weights().into());
         }
         let value = match default {
+            Value::Number(number) if number.is_u64() => {
+                text.parse::<u64>().map_err(|_| wrong("a whole number, at least 0"))?.into()
+            }
             Value::Number(_) => {
                 let number: f64 = text.parse().map_err(|_| wrong("a number"))?;
                 serde_json::Number::from_f64(number).map(Value::Number).ok_or_else(|| wrong("a finite number"))?

@@ -1,10 +1,11 @@
 use super::ObjectiveConfig;
 use crate::classification::{
-    AldrKlLossConfig, AnyLossConfig, BinaryDiceLossConfig, BrierLossConfig, CompSumLossConfig, CrammerSingerLossConfig,
-    CrossEntropyLossConfig, EnsLossConfig, ExponentialLossConfig, FocalLossConfig, GceLossConfig, HingeLossConfig,
-    JensenShannonLossConfig, LdrKlLossConfig, LogisticLossConfig, MaeLossConfig, MseOnProbabilitiesConfig,
-    MulticlassDiceLossConfig, NceAgceLossConfig, NceAulLossConfig, NceRceLossConfig, SigmoidFocalLossConfig,
-    SymmetricCeLossConfig, TverskyLossConfig, WestonWatkinsLossConfig,
+    AldrKlLossConfig, AnyLossConfig, BinaryDiceLossConfig, BrierLossConfig, ClassDependentLossConfig,
+    CompSumLossConfig, CrammerSingerLossConfig, CrossEntropyLossConfig, EnsLossConfig, ExponentialLossConfig,
+    FocalLossConfig, GceLossConfig, HingeLossConfig, JensenShannonLossConfig, LdrKlLossConfig, LogisticLossConfig,
+    MaeLossConfig, MseOnProbabilitiesConfig, MulticlassDiceLossConfig, NceAgceLossConfig, NceAulLossConfig,
+    NceRceLossConfig, PairwiseSquaredHingeConfig, SigmoidFocalLossConfig, SymmetricCeLossConfig, TverskyLossConfig,
+    WestonWatkinsLossConfig,
 };
 use crate::{InvalidParameter, LogitObjective};
 use serde_json::Value;
@@ -348,6 +349,32 @@ pub static OBJECTIVES: &[ObjectiveEntry] = &[
             ("tail", "divide derivatives beyond margin 1 by the margin"),
             ("floor", "subtracted from every derivative")
         ]
+    ),
+    entry!(
+        "class-dependent",
+        ClassDependentLossConfig,
+        Binary,
+        Some("class-dependent-pruning"),
+        "weighted cross-entropy plus a ranking term, for a class whose examples must not be missed",
+        "loss = mean g_y (-log softmax(h)_y) + lam R,  R = mean over pairs (m - (s_i - s_j))_+^2, s = h_1 - h_0",
+        "Entezari, Saukh 2019, arXiv 1909.10364, equations 2 to 4",
+        [
+            ("class_weights", "a weight for every class, or `balanced` for n / (k count)"),
+            ("ranking_weight", "weight of the ranking term, at least 0"),
+            ("ranking", "pairwise, or hardest_negative for the authors' code"),
+            ("margin", "margin of the pairwise term, above 0"),
+            ("important_class", "the class whose examples must not be missed")
+        ]
+    ),
+    entry!(
+        "pairwise-squared-hinge",
+        PairwiseSquaredHingeConfig,
+        Binary,
+        Some("class-dependent-pruning"),
+        "squared hinge over all pairs of a positive and a negative: ranks, and leaves the threshold to you",
+        "loss = mean over pairs (m - (s_i - s_j))_+^2,  i positive, j negative",
+        "Entezari, Saukh 2019, arXiv 1909.10364, section 3",
+        [("margin", "how far a positive should score above a negative, above 0")]
     ),
     entry!(
         "hinge",

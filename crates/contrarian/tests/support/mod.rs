@@ -2,6 +2,8 @@
 
 mod contrastive;
 mod ranking;
+mod bags;
+mod pruning;
 
 use burn::config::Config;
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
@@ -150,6 +152,15 @@ pub fn evaluate(function: &str, params: &Map<String, Value>, inputs: &Tensors) -
         "soft_confusion" => confusion(params, inputs)?,
         "AldrKlLoss" => aldr(params, inputs)?,
         "EnsLoss" => ens_loss(params, inputs)?,
+        "ClassDependentLoss" => pruning::class_dependent(params, inputs)?,
+        "PairwiseSquaredHinge" => pruning::pairwise(params, inputs)?,
+        "effective_number_weights" => pruning::effective_number(params, inputs)?,
+        "MagnitudeIncrease.prune" | "MagnitudeFinal.prune" => pruning::magnitude(function, params, inputs)?,
+        "Snip.prune" => pruning::snip(params, inputs)?,
+        "BinaryDetectionMetrics" => pruning::detection(params, inputs)?,
+        "AttentionEntropyRegularizer" => bags::attention_entropy(params, inputs)?,
+        "GatedAttentionMil+AttentionEntropyRegularizer" => bags::gated_bag(params, inputs)?,
+        "cosine_weight_annealing" => bags::annealing(params, inputs)?,
         "mw_loss" => ranking::mw_loss(params, inputs)?,
         "mw_loss_pools" => ranking::mw_loss_pools(params, inputs)?,
         "roc_curve" => ranking::roc_curve(inputs)?,

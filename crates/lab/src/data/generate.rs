@@ -86,6 +86,25 @@ pub fn rare_positives(rows: usize, cols: usize, rate: f64, shifted: usize, shift
     })
 }
 
+/// Rare positives of two kinds: `y ~ Bernoulli(rate)`, `x ~ N(0, I)`; positives have `x_0` moved by 1.3 and, with a fair
+/// coin, either `x_1` by 1.5 or `x_2` by -1.5 (class-dependent pruning).
+///
+/// # Panics
+/// With fewer than three columns.
+pub fn rare_positives_of_two_kinds(rows: usize, cols: usize, rate: f64, seed: u64) -> Dataset {
+    assert!(cols >= 3, "positives differ in three columns");
+    let rng = &mut Xoshiro256PlusPlus::seed_from_u64(seed);
+    dataset(rows, cols, 2, rng, |rng| {
+        let label = usize::from(rng.random_bool(rate));
+        let mut x = normals(cols, rng);
+        if label == 1 {
+            x[0] += 1.3;
+            if rng.random_bool(0.5) { x[1] += 1.5 } else { x[2] -= 1.5 }
+        }
+        (x, label)
+    })
+}
+
 /// EnsLoss's synthetic A: `x ~ N(0, I)`, score `sum_j relu(x_j)` standardised to standard deviation 2 and clipped to
 /// `[-5, 5]`, `y ~ Bernoulli(sigmoid(score))`.
 pub fn relu_sum(rows: usize, cols: usize, seed: u64) -> Dataset {

@@ -1,5 +1,6 @@
 //! Tables in, numbers out: loading, encoding, splitting, generating.
 
+mod bag_set;
 mod csv_file;
 mod embedded;
 mod error;
@@ -12,6 +13,7 @@ mod sampling;
 mod split;
 mod table;
 
+pub use bag_set::BagSet;
 pub use csv_file::{CsvOptions, load_csv};
 pub use embedded::{EMBEDDED, EmbeddedData, embedded};
 pub use error::DataError;
