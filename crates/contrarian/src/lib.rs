@@ -20,6 +20,8 @@ pub mod adversarial;
 pub mod classification;
 mod error;
 mod fused;
+pub mod hyperbolic;
+pub mod negatives;
 mod numerics;
 mod objective;
 pub mod registry;
