@@ -15,6 +15,7 @@ mod any_loss;
 mod comp_sum;
 mod dice;
 mod ens_loss;
+mod hyp_oc;
 mod ldr;
 
 pub use claim::{Claim, Evidence, Judged, Test, judge};
