@@ -24,6 +24,8 @@ pub mod diagnostics;
 mod error;
 mod fused;
 pub mod multiple_instance;
+pub mod hyperbolic;
+pub mod negatives;
 mod numerics;
 mod objective;
 pub mod ranking;

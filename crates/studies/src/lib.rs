@@ -19,6 +19,7 @@ mod class_dependent_pruning;
 mod comp_sum;
 mod dice;
 mod ens_loss;
+mod hyp_oc;
 mod ldr;
 
 pub use claim::{Claim, Evidence, Judged, Test, judge};

@@ -175,6 +175,11 @@ pub static STUDIES: &[Study] = &[
     crate::comp_sum::STUDY,
     crate::dice::STUDY,
     crate::ens_loss::STUDY,
+    crate::any_loss::STUDY,
+    crate::comp_sum::STUDY,
+    crate::dice::STUDY,
+    crate::ens_loss::STUDY,
+    crate::hyp_oc::STUDY,
     crate::ldr::STUDY,
 ];
 

@@ -4,6 +4,7 @@ mod contrastive;
 mod ranking;
 mod bags;
 mod pruning;
+mod hyperbolic;
 
 use burn::config::Config;
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
@@ -150,6 +151,13 @@ pub fn evaluate(function: &str, params: &Map<String, Value>, inputs: &Tensors) -
         }
         "AnyLoss" => any_loss(params, inputs)?,
         "soft_confusion" => confusion(params, inputs)?,
+        "HypCeLoss" => hyperbolic::cross_entropy(params, inputs)?,
+        "HypPcLoss" => hyperbolic::pairwise_confusion(params, inputs)?,
+        "FeatureClip" => hyperbolic::clip(params, inputs)?,
+        "ToPoincare" => hyperbolic::to_poincare(params, inputs)?,
+        "HyperbolicMlr" => hyperbolic::logistic_regression(params, inputs)?,
+        "PseudoNegativeSampler" => hyperbolic::pseudo_negatives(params, inputs)?,
+        _ if function.starts_with("PoincareBall.") => hyperbolic::ball(function, params, inputs)?,
         "AldrKlLoss" => aldr(params, inputs)?,
         "EnsLoss" => ens_loss(params, inputs)?,
         "ClassDependentLoss" => pruning::class_dependent(params, inputs)?,

@@ -64,6 +64,12 @@ pub enum DataError {
         /// The names there are.
         known: Vec<String>,
     },
+    /// A training set for one-class learning that is none.
+    #[error("a training set of one class is needed: {reason}")]
+    OneClass {
+        /// What is wrong, and what to do.
+        reason: String,
+    },
     /// A split that cannot be made.
     #[error("cannot split the data: {reason}")]
     Split {

@@ -143,6 +143,28 @@ pub fn factor_model(rows: usize, cols: usize, factors: usize, noise: f64, flips:
     })
 }
 
+/// People and attacks: row = identity + `.5 N(0, I)`, one of eight identities `N(0, I)` in 32 dimensions whose first eight
+/// coordinates are scaled by .2. Attacks (labels 1 and 2, of four kinds each) add a vector `.8 N(0, I)` in those
+/// coordinates. Rows stand class by class, `rows[label]` of each (hyp-oc).
+pub fn attacked_identities(rows: [usize; 3], seed: u64) -> Dataset {
+    const QUIET: usize = 8;
+    let rng = &mut Xoshiro256PlusPlus::seed_from_u64(seed);
+    let draw = |cols: usize, rng: &mut Xoshiro256PlusPlus| (0..8).map(|_| normals(cols, rng)).collect::<Vec<_>>();
+    let (mut identities, attacks) = (draw(32, rng), draw(QUIET, rng));
+    identities.iter_mut().for_each(|identity| identity[..QUIET].iter_mut().for_each(|v| *v *= 0.2));
+    let mut labels = rows.into_iter().enumerate().flat_map(|(label, rows)| std::iter::repeat_n(label, rows));
+    dataset(rows.iter().sum(), 32, 3, rng, |rng| {
+        let label = labels.next().expect("there is a label for every row");
+        let identity = &identities[rng.random_range(0..8)];
+        let mut x: Vec<f64> = identity.iter().map(|v| v + 0.5 * normal(rng)).collect();
+        if label > 0 {
+            let attack = &attacks[4 * (label - 1) + rng.random_range(0..4)];
+            x.iter_mut().zip(attack).for_each(|(v, a)| *v += 0.8 * a);
+        }
+        (x, label)
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -164,6 +186,22 @@ mod tests {
             positives.iter().map(|&row| f64::from(data.x.row(row)[col])).sum::<f64>() / positives.len() as f64
         };
         assert!((mean(0) - 1.0).abs() < 0.15 && mean(5).abs() < 0.15, "{} {}", mean(0), mean(5));
+    }
+
+    #[test]
+    fn attacks_show_in_the_quiet_coordinates_only() {
+        let data = attacked_identities([500, 500, 500], 1);
+        assert_eq!((data.y[499], data.y[500], data.y[1499]), (0, 1, 2));
+        let spread = |label: usize, columns: std::ops::Range<usize>| {
+            let rows = (0..1500).filter(|&row| data.y[row] == label);
+            let values = rows.flat_map(|row| data.x.row(row)[columns.clone()].to_vec()).map(f64::from);
+            let (sum, count) = values.fold((0.0, 0.0), |(sum, count), v| (sum + v * v, count + 1.0));
+            sum / count
+        };
+        // .5^2 + .2^2 = .29 in the quiet coordinates, and .8^2 more of an attack; four vectors of eight numbers vary.
+        assert!((spread(0, 0..8) - 0.29).abs() < 0.06, "{}", spread(0, 0..8));
+        assert!(spread(1, 0..8) > 0.5 && spread(2, 0..8) > 0.5);
+        assert!((spread(1, 8..32) / spread(0, 8..32) - 1.0).abs() < 0.1);
     }
 
     #[test]

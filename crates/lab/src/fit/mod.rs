@@ -8,9 +8,11 @@
 mod adam;
 mod clip;
 mod config;
+mod one_class;
 mod run;
 mod training_loop;
 
 pub use config::{FitConfig, OptimizerKind, Schedule};
+pub use one_class::{Hypersphere, OneClassError, OneClassTrainer};
 pub use run::{Batch, Examples, Fit, Validation, objective_step, predict};
 pub use training_loop::{FitError, Fitted, Hooks, TrainingLoop};

@@ -4,12 +4,14 @@ mod confusion;
 mod curves;
 mod metric;
 pub mod pools;
+mod operating_point;
 mod ranking;
 mod threshold;
 
 pub use confusion::ConfusionMatrix;
 pub use curves::{calibration_bins, precision_recall_curve, roc_curve};
 pub use metric::{Metric, UnknownMetric, evaluate, top_k_accuracy};
+pub use operating_point::{ErrorRates, equal_error, error_rates, tpr_at_fpr};
 pub use ranking::{average_precision, roc_auc};
 pub use threshold::best_threshold;
 

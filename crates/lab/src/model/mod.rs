@@ -2,6 +2,8 @@
 
 mod classifier;
 mod mlp;
+mod one_class;
 
 pub use classifier::Classifier;
 pub use mlp::{Activation, Mlp, MlpConfig, Mode};
+pub use one_class::{OneClassDetector, OneClassDetectorConfig, Separation};
