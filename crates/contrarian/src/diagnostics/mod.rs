@@ -1,8 +1,8 @@
 //! Measurements of a trained model: what its activations do to entropy, which units are dead, how far its classes have
 //! collapsed, and the closed forms to compare with.
 
-mod deep_linear;
 mod dead_units;
+mod deep_linear;
 mod imbalanced_geometry;
 mod linear_algebra;
 mod neural_collapse;

@@ -191,7 +191,10 @@ impl ClassMeans {
         let (features, labels) = self.metrics.batch(features, labels)?;
         let sums = self.sums.get_or_insert_with(|| DMatrix::zeros(self.counts.len(), d));
         if sums.ncols() != d {
-            return Err(NeuralCollapseError::Shape(format!("features of width {d} after some of width {}", sums.ncols())));
+            return Err(NeuralCollapseError::Shape(format!(
+                "features of width {d} after some of width {}",
+                sums.ncols()
+            )));
         }
         for (row, class) in features.row_iter().zip(labels) {
             self.counts[class] += 1;
@@ -330,7 +333,8 @@ impl ClassScatter {
         }
         let mut deviations = features.clone();
         for (index, class) in labels.into_iter().enumerate() {
-            let mean = self.row_of[class].ok_or(NeuralCollapseError::Passes { first: self.examples, second: self.seen })?;
+            let mean =
+                self.row_of[class].ok_or(NeuralCollapseError::Passes { first: self.examples, second: self.seen })?;
             let mut deviation = deviations.row_mut(index);
             deviation -= self.means.row(mean);
             let squared_distance = |mean: usize| (features.row(index) - self.means.row(mean)).norm_squared();

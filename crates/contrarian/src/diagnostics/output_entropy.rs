@@ -114,9 +114,10 @@ mod tests {
         // The half-normal law has entropy log(pi e / 2) / 2.
         let standard = InputDensity::STANDARD_NORMAL;
         assert!((entropy(&standard, IncreasingActivation::ReluPositive) - 0.5 * (PI * E / 2.0).ln()).abs() < 1e-9);
-        // Half of a standard normal's mass is scaled by a quarter.
+        // Half of a standard normal's mass is scaled by a quarter. The jump of log f' lies on a point of the grid, whose
+        // weight belongs to both sides: that is worth step / 2 p(0) log 4 = 3.3e-5.
         let leaky = entropy(&standard, IncreasingActivation::LeakyRelu { slope: 0.25 });
-        assert!((leaky - (0.5 * (2.0 * PI * E).ln() - 0.5 * 4f64.ln())).abs() < 1e-5);
+        assert!((leaky - (0.5 * (2.0 * PI * E).ln() - 0.5 * 4f64.ln())).abs() < 4e-5);
     }
 
     #[test]

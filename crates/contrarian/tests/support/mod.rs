@@ -1,5 +1,7 @@
 //! The one table from a golden case's function and parameters to our code.
 
+mod activation;
+
 use burn::config::Config;
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 use contrarian::classification::*;
@@ -147,6 +149,12 @@ pub fn evaluate(function: &str, params: &Map<String, Value>, inputs: &Tensors) -
         "soft_confusion" => confusion(params, inputs)?,
         "AldrKlLoss" => aldr(params, inputs)?,
         "EnsLoss" => ens_loss(params, inputs)?,
+        "CrRelu" => activation::crrelu(params, inputs)?,
+        "eafo_correction" => activation::eafo(params, inputs)?,
+        "activation_output_entropy" => activation::output_entropy(params)?,
+        "NeuralCollapseMetrics" => activation::neural_collapse(params, inputs)?,
+        "ImbalancedGeometry" => activation::imbalanced_geometry(params, inputs)?,
+        "UnconstrainedFeatureObjective" => activation::unconstrained_features(params, inputs)?,
         _ => return Err(format!("unknown function `{function}`")),
     })
 }
