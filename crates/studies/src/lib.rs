@@ -13,6 +13,7 @@ mod support;
 
 mod any_loss;
 mod comp_sum;
+mod crrelu;
 mod dice;
 mod ens_loss;
 mod ldr;

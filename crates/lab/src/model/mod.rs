@@ -4,4 +4,4 @@ mod classifier;
 mod mlp;
 
 pub use classifier::Classifier;
-pub use mlp::{Activation, Mlp, MlpConfig, Mode};
+pub use mlp::{Activation, Mlp, MlpConfig, Mode, linear};
