@@ -16,6 +16,7 @@
 //!
 //! Tools that treat objectives alike (the `contrarian` command, the goldens) build them by name with [`registry`].
 
+pub mod activation;
 pub mod adversarial;
 pub mod classification;
 pub mod contrastive;

@@ -17,6 +17,7 @@ mod aem;
 mod any_loss;
 mod class_dependent_pruning;
 mod comp_sum;
+mod crrelu;
 mod dice;
 mod ens_loss;
 mod hyp_oc;

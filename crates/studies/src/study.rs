@@ -180,6 +180,11 @@ pub static STUDIES: &[Study] = &[
     crate::dice::STUDY,
     crate::ens_loss::STUDY,
     crate::hyp_oc::STUDY,
+    crate::any_loss::STUDY,
+    crate::comp_sum::STUDY,
+    crate::crrelu::STUDY,
+    crate::dice::STUDY,
+    crate::ens_loss::STUDY,
     crate::ldr::STUDY,
 ];
 

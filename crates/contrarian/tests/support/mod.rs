@@ -5,6 +5,7 @@ mod ranking;
 mod bags;
 mod pruning;
 mod hyperbolic;
+mod activation;
 
 use burn::config::Config;
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
@@ -160,6 +161,12 @@ pub fn evaluate(function: &str, params: &Map<String, Value>, inputs: &Tensors) -
         _ if function.starts_with("PoincareBall.") => hyperbolic::ball(function, params, inputs)?,
         "AldrKlLoss" => aldr(params, inputs)?,
         "EnsLoss" => ens_loss(params, inputs)?,
+        "CrRelu" => activation::crrelu(params, inputs)?,
+        "eafo_correction" => activation::eafo(params, inputs)?,
+        "activation_output_entropy" => activation::output_entropy(params)?,
+        "NeuralCollapseMetrics" => activation::neural_collapse(params, inputs)?,
+        "ImbalancedGeometry" => activation::imbalanced_geometry(params, inputs)?,
+        "UnconstrainedFeatureObjective" => activation::unconstrained_features(params, inputs)?,
         "ClassDependentLoss" => pruning::class_dependent(params, inputs)?,
         "PairwiseSquaredHinge" => pruning::pairwise(params, inputs)?,
         "effective_number_weights" => pruning::effective_number(params, inputs)?,

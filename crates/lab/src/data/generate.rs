@@ -161,7 +161,35 @@ pub fn attacked_identities(rows: [usize; 3], seed: u64) -> Dataset {
             let attack = &attacks[4 * (label - 1) + rng.random_range(0..4)];
             x.iter_mut().zip(attack).for_each(|(v, a)| *v += 0.8 * a);
         }
+/// Labels of a random network: `x ~ N(0, I)`, `h = tanh(x W1)` with `W1 ~ N(0, 1/4)`, label `argmax(h W2 + noise N(0, I))`
+/// with `W2 ~ N(0, 1)` (crrelu).
+pub fn teacher_network(rows: usize, cols: usize, hidden: usize, classes: usize, noise: f64, seed: u64) -> Dataset {
+    let rng = &mut Xoshiro256PlusPlus::seed_from_u64(seed);
+    let first: Vec<Vec<f64>> = (0..cols).map(|_| normals(hidden, rng).into_iter().map(|w| 0.5 * w).collect()).collect();
+    let second: Vec<Vec<f64>> = (0..hidden).map(|_| normals(classes, rng)).collect();
+    dataset(rows, cols, classes, rng, |rng| {
+        let x = normals(cols, rng);
+        let mut scores: Vec<f64> = normals(classes, rng).into_iter().map(|v| noise * v).collect();
+        for unit in 0..hidden {
+            let h = x.iter().zip(&first).map(|(x, w)| x * w[unit]).sum::<f64>().tanh();
+            scores.iter_mut().zip(&second[unit]).for_each(|(score, w)| *score += h * w);
+        }
+        let label = (0..classes).max_by(|&a, &b| scores[a].total_cmp(&scores[b])).unwrap_or(0);
         (x, label)
+    })
+}
+
+/// Two half circles of radius 1 that interlock, with normal noise on both coordinates (neural-collapse).
+pub fn two_moons(rows: usize, noise: f64, seed: u64) -> Dataset {
+    let rng = &mut Xoshiro256PlusPlus::seed_from_u64(seed);
+    dataset(rows, 2, 2, rng, |rng| {
+        let label = rng.random_range(0..2usize);
+        let angle = rng.random_range(0.0..std::f64::consts::PI);
+        let point = match label {
+            0 => [angle.cos(), angle.sin()],
+            _ => [1.0 - angle.cos(), 0.5 - angle.sin()],
+        };
+        (point.map(|v| v + noise * normal(rng)).to_vec(), label)
     })
 }
 
@@ -174,6 +202,18 @@ mod tests {
         assert_eq!(relu_sum(20, 5, 1), relu_sum(20, 5, 1));
         assert_ne!(relu_sum(20, 5, 1), relu_sum(20, 5, 2));
         assert_eq!(gaussian_classes(9, 3, 4, 1.0, 0.5, 7).parts([4, 5])[1].y.len(), 5);
+    }
+
+    #[test]
+    fn a_teacher_uses_all_classes_and_moons_are_two_half_circles() {
+        let data = teacher_network(2000, 16, 32, 10, 0.3, 1);
+        assert!((0..10).all(|class| data.y.contains(&class)));
+        let moons = two_moons(500, 0.0, 1);
+        for (row, &label) in moons.y.iter().enumerate() {
+            let (x, y) = (moons.x.row(row)[0], moons.x.row(row)[1]);
+            let (dx, dy) = if label == 0 { (x, y) } else { (x - 1.0, y - 0.5) };
+            assert!((dx * dx + dy * dy - 1.0).abs() < 1e-5 && (label == 0) == (dy > 0.0));
+        }
     }
 
     #[test]

@@ -7,3 +7,4 @@ mod one_class;
 pub use classifier::Classifier;
 pub use mlp::{Activation, Mlp, MlpConfig, Mode};
 pub use one_class::{OneClassDetector, OneClassDetectorConfig, Separation};
+pub use mlp::{Activation, Mlp, MlpConfig, Mode, linear};
