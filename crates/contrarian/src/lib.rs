@@ -17,6 +17,7 @@
 //! Tools that treat objectives alike (the `contrarian` command, the goldens) build them by name with [`registry`].
 
 pub mod adversarial;
+pub mod calibration;
 pub mod classification;
 mod error;
 mod fused;

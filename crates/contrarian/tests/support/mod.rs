@@ -1,5 +1,7 @@
 //! The one table from a golden case's function and parameters to our code.
 
+mod calibration;
+
 use burn::config::Config;
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 use contrarian::classification::*;
@@ -147,6 +149,10 @@ pub fn evaluate(function: &str, params: &Map<String, Value>, inputs: &Tensors) -
         "soft_confusion" => confusion(params, inputs)?,
         "AldrKlLoss" => aldr(params, inputs)?,
         "EnsLoss" => ens_loss(params, inputs)?,
+        "CorrectnessAwareLoss" => calibration::correctness_aware(params, inputs)?,
+        "TransformConsistencyFeatures" => calibration::features(params, inputs)?,
+        "TemperatureNet" => calibration::temperature_net(params, inputs)?,
+        "CalibrationMetrics" => calibration::metrics(params, inputs)?,
         _ => return Err(format!("unknown function `{function}`")),
     })
 }
