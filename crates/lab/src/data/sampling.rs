@@ -4,23 +4,29 @@ use rand::seq::SliceRandom;
 
 /// In which order an epoch visits the training rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Sampler {
+pub enum Sampler<'a> {
     /// Every row once, shuffled.
-    Shuffled,
+    Shuffled {
+        /// Rows there are.
+        rows: usize,
+    },
     /// As many draws as rows, with replacement, every class equally likely.
-    Balanced,
+    Balanced {
+        /// Class of each row.
+        labels: &'a [usize],
+    },
 }
 
-impl Sampler {
+impl Sampler<'_> {
     /// The rows of one epoch.
-    pub fn epoch(self, labels: &[usize], rng: &mut Xoshiro256PlusPlus) -> Vec<usize> {
+    pub fn epoch(self, rng: &mut Xoshiro256PlusPlus) -> Vec<usize> {
         match self {
-            Self::Shuffled => {
-                let mut order: Vec<usize> = (0..labels.len()).collect();
+            Self::Shuffled { rows } => {
+                let mut order: Vec<usize> = (0..rows).collect();
                 order.shuffle(rng);
                 order
             }
-            Self::Balanced => {
+            Self::Balanced { labels } => {
                 let mut classes: Vec<Vec<usize>> = vec![Vec::new(); labels.iter().max().map_or(0, |max| max + 1)];
                 for (row, &label) in labels.iter().enumerate() {
                     classes[label].push(row);
@@ -45,10 +51,10 @@ mod tests {
     fn shuffling_visits_every_row_and_balancing_every_class_alike() {
         let labels: Vec<usize> = (0..1000).map(|row| usize::from(row < 50)).collect();
         let rng = &mut Xoshiro256PlusPlus::seed_from_u64(1);
-        let mut order = Sampler::Shuffled.epoch(&labels, rng);
+        let mut order = Sampler::Shuffled { rows: labels.len() }.epoch(rng);
         order.sort_unstable();
         assert_eq!(order, (0..1000).collect::<Vec<_>>());
-        let balanced = Sampler::Balanced.epoch(&labels, rng);
+        let balanced = Sampler::Balanced { labels: &labels }.epoch(rng);
         let rare = balanced.iter().filter(|&&row| labels[row] == 1).count();
         // Binomial(1000, 1/2): five standard deviations are 79.
         assert!(rare.abs_diff(500) < 80, "{rare}");

@@ -10,6 +10,8 @@ use contrarian::InvalidParameter;
 pub enum OptimizerKind {
     /// Adam with PyTorch's defaults (beta .9 and .999, epsilon 1e-8).
     Adam,
+    /// Adam with decoupled weight decay (Loshchilov, Hutter 2017): the weights shrink by `rate x decay` beside the step.
+    AdamW,
     /// Stochastic gradient descent.
     Sgd {
         /// Momentum factor, 0 for none.
@@ -39,7 +41,7 @@ pub struct FitConfig {
     /// Learning rate at the start.
     #[config(default = 1e-3)]
     pub learning_rate: f64,
-    /// L2 penalty added to the gradient, as in PyTorch's `weight_decay`.
+    /// L2 penalty added to the gradient, as in PyTorch's `weight_decay`; decoupled from the gradient with AdamW.
     #[config(default = 0.0)]
     pub weight_decay: f64,
     /// Schedule of the learning rate.
@@ -111,6 +113,7 @@ impl FitConfig {
     pub fn describe(&self) -> String {
         let optimizer = match self.optimizer {
             OptimizerKind::Adam => "Adam".to_string(),
+            OptimizerKind::AdamW => "AdamW".to_string(),
             OptimizerKind::Sgd { momentum, nesterov } => {
                 format!("SGD (momentum {momentum}{})", if nesterov { ", Nesterov" } else { "" })
             }
@@ -130,10 +133,12 @@ impl FitConfig {
         format!("{optimizer} {}{schedule}, batch {}, {stop}{sampling}", self.learning_rate, self.batch_size)
     }
 
-    pub(super) fn optimizer(&self) -> ModuleOptimizer {
+    /// The optimiser, for all parameters alike. Add groups with [`ModuleOptimizer::with_group`] where some differ.
+    pub fn optimizer(&self) -> ModuleOptimizer {
         let decay = (self.weight_decay > 0.0).then(|| WeightDecayConfig::new(self.weight_decay as f32));
         match self.optimizer {
-            OptimizerKind::Adam => ModuleOptimizer::from(OnePassAdam { decay: self.weight_decay as f32 }),
+            OptimizerKind::Adam => ModuleOptimizer::from(OnePassAdam::new(self.weight_decay as f32)),
+            OptimizerKind::AdamW => ModuleOptimizer::from(OnePassAdam::decoupled(self.weight_decay as f32)),
             OptimizerKind::Sgd { momentum, nesterov } => {
                 let momentum = (momentum > 0.0)
                     .then(|| MomentumConfig::new().with_momentum(momentum).with_dampening(0.0).with_nesterov(nesterov));

@@ -1,12 +1,16 @@
 //! The training loop: optimisers, schedules, early stopping.
 //!
-//! One loop serves every study and `contrarian compare`: a step is a closure from the model and a batch to the scalar to
-//! minimise, [`objective_step`] makes one from any [`LogitObjective`](contrarian::LogitObjective).
+//! One loop serves every study and `contrarian compare`. [`TrainingLoop`] fits any Burn module: a step is a closure from the
+//! model and the batch's rows to the scalar to minimise, [`Hooks`] edit gradients and parameters and look at the model
+//! between epochs. [`Fit`] is the loop for classifiers of labelled matrices, where [`objective_step`] makes the step from any
+//! [`LogitObjective`](contrarian::LogitObjective).
 
 mod adam;
 mod clip;
 mod config;
 mod run;
+mod training_loop;
 
 pub use config::{FitConfig, OptimizerKind, Schedule};
-pub use run::{Batch, Examples, Fit, FitError, Fitted, Validation, objective_step, predict};
+pub use run::{Batch, Examples, Fit, Validation, objective_step, predict};
+pub use training_loop::{FitError, Fitted, Hooks, TrainingLoop};

@@ -1,15 +1,10 @@
 use super::FitConfig;
-use super::clip::clip_global_norm;
+use super::training_loop::{FitError, Fitted, Hooks, TrainingLoop};
 use crate::data::{Matrix, Sampler};
-use crate::model::{Mlp, Mode};
-use burn::module::Module;
-use burn::optim::GradientsParams;
+use crate::model::{Classifier, Mode};
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use contrarian::{LogitBatch, LogitObjective, ObjectiveState};
-use rand::SeedableRng;
-use rand::rngs::Xoshiro256PlusPlus;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::sync::atomic::AtomicBool;
 
 /// Labelled rows.
 #[derive(Debug, Clone, Copy)]
@@ -39,7 +34,7 @@ pub struct Validation<'a> {
     pub score: &'a (dyn Fn(&[f64]) -> Option<f64> + Sync),
 }
 
-/// One fit: data, budget, seed.
+/// One fit of a classifier to labelled rows: the [`TrainingLoop`] for matrices, with validation by class probabilities.
 pub struct Fit<'a> {
     /// Training rows.
     pub train: Examples<'a>,
@@ -53,42 +48,11 @@ pub struct Fit<'a> {
     pub stop: Option<&'a AtomicBool>,
 }
 
-/// A trained model and how it got there.
-#[derive(Debug, Clone)]
-pub struct Fitted {
-    /// The model with the best validation score (without early stopping: after the last epoch), for inference.
-    pub model: Mlp,
-    /// Mean training objective of each epoch.
-    pub train_loss: Vec<f64>,
-    /// Validation score of each epoch; empty without validation.
-    pub validation: Vec<Option<f64>>,
-    /// Optimiser steps taken.
-    pub steps: usize,
-    /// Seconds spent training and validating.
-    pub seconds: f64,
-}
-
-/// Why a fit gave no model.
-#[derive(Debug, Clone, PartialEq, thiserror::Error)]
-pub enum FitError {
-    /// The objective became infinite or NaN.
-    #[error("the objective became {value} in epoch {epoch}; a smaller learning rate or clipping may help")]
-    Diverged {
-        /// Epoch, from 1.
-        epoch: usize,
-        /// The value seen.
-        value: f64,
-    },
-    /// Stopped from outside.
-    #[error("stopped before the fit was finished")]
-    Stopped,
-}
-
 /// The step of an objective: logits of the batch, then its loss. `state` is carried from step to step.
-pub fn objective_step<'a>(
+pub fn objective_step<'a, M: Classifier>(
     objective: &'a dyn LogitObjective,
     state: &'a mut ObjectiveState,
-) -> impl FnMut(&Mlp, Batch, &mut Mode) -> Tensor<1> + 'a {
+) -> impl FnMut(&M, Batch, &mut Mode) -> Tensor<1> + 'a {
     move |model, batch, mode| {
         let logits = model.logits(batch.x, mode);
         objective.loss(LogitBatch { logits, labels: batch.labels, ids: Some(batch.ids) }, state)
@@ -100,87 +64,46 @@ impl Fit<'_> {
     ///
     /// # Errors
     /// When the objective stops being finite, or on [`stop`](Self::stop).
-    pub fn run(
+    pub fn run<M: Classifier>(
         &self,
-        mut model: Mlp,
-        mut step: impl FnMut(&Mlp, Batch, &mut Mode) -> Tensor<1>,
-    ) -> Result<Fitted, FitError> {
-        let started = Instant::now();
+        model: M,
+        mut step: impl FnMut(&M, Batch, &mut Mode) -> Tensor<1>,
+    ) -> Result<Fitted<M>, FitError> {
         let device = Device::flex().autodiff();
-        let mut rng = Xoshiro256PlusPlus::seed_from_u64(self.seed);
-        let mut optimizer = self.config.optimizer();
-        let sampler = if self.config.balanced { Sampler::Balanced } else { Sampler::Shuffled };
-        let mut steps = 0;
-        let (mut train_loss, mut validation) = (Vec::new(), Vec::new());
-        let mut best: Option<(f64, Mlp)> = None;
-        let mut since_best = 0;
-
-        for epoch in 0..self.config.epochs {
-            let rate = self.config.learning_rate_at(epoch);
-            let order = sampler.epoch(self.train.y, &mut rng);
-            let mut sum = 0.0;
-            for rows in batches(&order, self.config.batch_size) {
-                if self.stop.is_some_and(|stop| stop.load(Ordering::Relaxed)) {
-                    return Err(FitError::Stopped);
-                }
-                let loss = step(&model, self.batch(rows, &device), &mut Mode::Training(&mut rng));
-                let value = f64::from(loss.clone().into_scalar::<f32>());
-                if !value.is_finite() {
-                    return Err(FitError::Diverged { epoch: epoch + 1, value });
-                }
-                sum += value * rows.len() as f64;
-                let mut gradients = GradientsParams::from_grads(loss.backward(), &model);
-                if let Some(max_norm) = self.config.clip_norm {
-                    gradients = clip_global_norm(&model, gradients, max_norm);
-                }
-                model = optimizer.step(rate, model, gradients);
-                steps += 1;
-            }
-            train_loss.push(sum / order.len() as f64);
-
-            if let Some(rule) = &self.validation {
-                let current = model.valid();
-                let score = (rule.score)(&predict(&current, rule.x));
-                validation.push(score);
-                if let (Some(patience), Some(score)) = (self.config.patience, score) {
-                    if best.as_ref().is_none_or(|(so_far, _)| score > *so_far) {
-                        best = Some((score, current));
-                        since_best = 0;
-                    } else {
-                        since_best += 1;
-                        if since_best >= patience {
-                            break;
-                        }
-                    }
-                }
-            }
-        }
-        let model = best.map_or_else(|| model.valid(), |(_, model)| model);
-        Ok(Fitted { model, train_loss, validation, steps, seconds: started.elapsed().as_secs_f64() })
+        let sampler = match self.config.balanced {
+            true => Sampler::Balanced { labels: self.train.y },
+            false => Sampler::Shuffled { rows: self.train.y.len() },
+        };
+        let training = TrainingLoop { stop: self.stop, ..TrainingLoop::new(self.config, sampler, self.seed) };
+        let step = |model: &M, rows: &[usize], mode: &mut Mode| step(model, self.train.batch(rows, &device), mode);
+        training.run_with(model, step, &mut Validated(self.validation.as_ref()))
     }
+}
 
-    fn batch(&self, rows: &[usize], device: &Device) -> Batch {
+/// The hook that scores the validation part.
+struct Validated<'a>(Option<&'a Validation<'a>>);
+
+impl<M: Classifier> Hooks<M> for Validated<'_> {
+    fn after_epoch(&mut self, _: usize, model: &M) -> Option<f64> {
+        self.0.and_then(|rule| (rule.score)(&predict(model, rule.x)))
+    }
+}
+
+impl Examples<'_> {
+    /// The batch of these rows.
+    ///
+    /// # Panics
+    /// When an index is out of range.
+    pub fn batch(&self, rows: &[usize], device: &Device) -> Batch {
         let ints = |values: Vec<i64>| {
             Tensor::<1, Int>::from_data(TensorData::new(values, [rows.len()]), &device.clone().inner())
         };
         Batch {
-            x: tensor(self.train.x.gather(rows), device),
-            labels: ints(rows.iter().map(|&row| self.train.y[row] as i64).collect()),
+            x: tensor(self.x.gather(rows), device),
+            labels: ints(rows.iter().map(|&row| self.y[row] as i64).collect()),
             ids: ints(rows.iter().map(|&row| row as i64).collect()),
         }
     }
-}
-
-/// Consecutive batches. A last batch of one row joins the one before: batch normalisation and the objectives over sets
-/// mean nothing for a single row.
-fn batches(order: &[usize], size: usize) -> impl Iterator<Item = &[usize]> {
-    let full = order.len() / size;
-    let rest = order.len() % size;
-    let count = if rest > 1 || full == 0 { full + usize::from(rest > 0) } else { full };
-    (0..count).map(move |index| {
-        let end = if index + 1 == count { order.len() } else { (index + 1) * size };
-        &order[index * size..end]
-    })
 }
 
 fn tensor(x: Matrix, device: &Device) -> Tensor<2> {
@@ -191,7 +114,7 @@ fn tensor(x: Matrix, device: &Device) -> Tensor<2> {
 const PREDICT_ROWS: usize = 4096;
 
 /// Class probabilities (softmax of the logits), row-major, in f64.
-pub fn predict(model: &Mlp, x: &Matrix) -> Vec<f64> {
+pub fn predict(model: &impl Classifier, x: &Matrix) -> Vec<f64> {
     let device = Device::flex();
     let mut probabilities = Vec::new();
     for start in (0..x.rows).step_by(PREDICT_ROWS) {
@@ -212,7 +135,7 @@ pub fn predict(model: &Mlp, x: &Matrix) -> Vec<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::MlpConfig;
+    use crate::model::{Mlp, MlpConfig};
     use burn::tensor::activation::log_softmax;
 
     fn cross_entropy(model: &Mlp, batch: Batch, mode: &mut Mode) -> Tensor<1> {
@@ -288,16 +211,5 @@ mod tests {
         let model = MlpConfig::new(2, 2).init(&Device::flex().autodiff(), 0);
         let error = fit.run(model, |m, b, mode| cross_entropy(m, b, mode).mul_scalar(f64::INFINITY)).unwrap_err();
         assert!(matches!(error, FitError::Diverged { epoch: 1, .. }));
-    }
-
-    #[test]
-    fn a_lone_last_row_joins_the_batch_before() {
-        let order: Vec<usize> = (0..9).collect();
-        let sizes = |size| batches(&order, size).map(<[usize]>::len).collect::<Vec<_>>();
-        assert_eq!(sizes(4), [4, 5]);
-        assert_eq!(sizes(3), [3, 3, 3]);
-        assert_eq!(sizes(7), [7, 2]);
-        assert_eq!(sizes(100), [9]);
-        assert_eq!(batches(&order[..1], 4).map(<[usize]>::len).collect::<Vec<_>>(), [1]);
     }
 }

@@ -1,3 +1,4 @@
+use super::Classifier;
 use burn::config::Config;
 use burn::module::{Module, Param};
 use burn::nn::{BatchNorm, BatchNormConfig, Linear};
@@ -124,6 +125,12 @@ impl Mlp {
         }
         let scores = last.forward(x);
         if scores.dims()[1] == 1 { Tensor::cat(vec![scores.zeros_like(), scores], 1) } else { scores }
+    }
+}
+
+impl Classifier for Mlp {
+    fn logits(&self, x: Tensor<2>, mode: &mut Mode) -> Tensor<2> {
+        Self::logits(self, x, mode)
     }
 }
 
