@@ -13,6 +13,7 @@ mod support;
 
 mod any_loss;
 mod comp_sum;
+mod correctness_calibration;
 mod dice;
 mod ens_loss;
 mod ldr;

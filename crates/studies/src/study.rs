@@ -168,8 +168,14 @@ impl StudyRun {
 }
 
 /// Every study, in alphabetical order.
-pub static STUDIES: &[Study] =
-    &[crate::any_loss::STUDY, crate::comp_sum::STUDY, crate::dice::STUDY, crate::ens_loss::STUDY, crate::ldr::STUDY];
+pub static STUDIES: &[Study] = &[
+    crate::any_loss::STUDY,
+    crate::comp_sum::STUDY,
+    crate::correctness_calibration::STUDY,
+    crate::dice::STUDY,
+    crate::ens_loss::STUDY,
+    crate::ldr::STUDY,
+];
 
 /// The study with this id.
 pub fn find(id: &str) -> Option<&'static Study> {

@@ -11,6 +11,7 @@ mod problem;
 mod sampling;
 mod split;
 mod table;
+mod transform;
 
 pub use csv_file::{CsvOptions, load_csv};
 pub use embedded::{EMBEDDED, EmbeddedData, embedded};
@@ -22,3 +23,4 @@ pub use problem::{Problem, guess_target};
 pub use sampling::Sampler;
 pub use split::{MIN_CLASS_ROWS, Split, stratified_splits};
 pub use table::{Column, Table, Values};
+pub use transform::Transform;
