@@ -3,11 +3,15 @@
 
 mod calibrator;
 mod method;
+mod of_model;
 mod post_hoc;
 mod score;
 
 pub use calibrator::{Calibrator, Outputs};
 pub use method::{CalibrateError, Method, UnknownMethod};
+pub use of_model::{
+    CalibrateConfig, Calibration, MIN_CALIBRATION_ROWS, MethodResult, SavedCalibrator, UNCALIBRATED, calibrate,
+};
 pub use post_hoc::{PostHocCalibrator, PostHocConfig};
 pub(crate) use score::top_label;
 pub use score::{CalibrationScore, score};

@@ -21,6 +21,6 @@ pub use matrix::Matrix;
 pub use preprocess::Preprocessor;
 pub use problem::{Problem, guess_target};
 pub use sampling::Sampler;
-pub use split::{MIN_CLASS_ROWS, Split, stratified_splits};
+pub use split::{MIN_CLASS_ROWS, Split, halves, stratified_splits};
 pub use table::{Column, Table, Values};
 pub use transform::Transform;
