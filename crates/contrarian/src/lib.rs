@@ -18,6 +18,7 @@
 
 pub mod activation;
 pub mod adversarial;
+pub mod calibration;
 pub mod classification;
 pub mod contrastive;
 pub mod compression;

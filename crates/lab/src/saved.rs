@@ -3,12 +3,14 @@
 //! A saved model is a folder of two files: `weights.safetensors`, and `model.json` with the columns, encodings, scaling,
 //! classes, objective, threshold and versions.
 
+use crate::calibration::{CalibrateError, Outputs, SavedCalibrator};
 use crate::compare::check_sampling;
-use crate::data::{CsvOptions, DataError, Preprocessor, Problem, Table, stratified_splits};
-use crate::fit::{Examples, Fit, FitConfig, FitError, Validation, objective_step, predict};
+use crate::data::{CsvOptions, DataError, Matrix, Preprocessor, Problem, Table, Transform, stratified_splits};
+use crate::fit::{Examples, Fit, FitConfig, FitError, Validation, logits, objective_step, predict, softmax};
 use crate::metrics::{Decision, Metric, Predictions, best_threshold, evaluate};
 use crate::model::{Mlp, MlpConfig};
 use crate::parallel;
+use crate::report::write_atomically;
 use burn::module::Module;
 use burn::store::{ModuleSnapshot, SafetensorsStore};
 use burn::tensor::Device;
@@ -76,6 +78,9 @@ pub struct Manifest {
     pub training_rows: usize,
     /// Metrics on the held-out rows, at the threshold.
     pub validation_metrics: Vec<(String, f64)>,
+    /// Calibration that predictions go through, if the model was calibrated.
+    #[serde(default)]
+    pub calibrator: Option<SavedCalibrator>,
     /// CRC-32 of the weights file.
     pub weights_crc32: u32,
 }
@@ -103,6 +108,9 @@ pub enum SavedModelError {
     /// Training failed.
     #[error(transparent)]
     Fit(#[from] FitError),
+    /// The model could not be calibrated, or its calibration not applied.
+    #[error(transparent)]
+    Calibration(#[from] CalibrateError),
     /// A file of the folder could not be written.
     #[error("cannot write {}: {reason}", path.display())]
     Write {
@@ -138,7 +146,7 @@ impl SavedModelError {
     /// The training error, if it is one.
     pub fn fit(&self) -> Option<&FitError> {
         match self {
-            Self::Fit(error) => Some(error),
+            Self::Fit(error) | Self::Calibration(CalibrateError::Fit(error)) => Some(error),
             _ => None,
         }
     }
@@ -224,6 +232,7 @@ fn train_here(
             metric: config.metric.to_string(),
             training_rows: train_y.len(),
             validation_metrics,
+            calibrator: None,
             weights_crc32: 0,
         },
         model: fitted.model,
@@ -243,9 +252,51 @@ impl SavedModel {
         self.model.save_into(&mut store).map_err(|error| failed(&weights, error.to_string()))?;
         let weights_crc32 = crc32(&std::fs::read(&weights).map_err(|error| failed(&weights, error.to_string()))?);
         let manifest = Manifest { weights_crc32, ..self.manifest.clone() };
-        let path = folder.join(MANIFEST);
-        let text = serde_json::to_string_pretty(&manifest).map_err(|error| failed(&path, error.to_string()))?;
-        std::fs::write(&path, text).map_err(|error| failed(&path, error.to_string()))
+        write_manifest(folder, &manifest)
+    }
+
+    /// Writes what is known about the model into the folder it was loaded from, beside the weights that are there.
+    ///
+    /// # Errors
+    /// When the file cannot be written; the old one is whole then.
+    pub fn save_manifest(&self, folder: &Path) -> Result<(), SavedModelError> {
+        write_manifest(folder, &self.manifest)
+    }
+
+    /// The logits for encoded rows, and for a transformed copy of them by each transform.
+    pub fn outputs(&self, x: &Matrix, transforms: &[Transform], seed: u64) -> Outputs {
+        let copy = |(index, transform): (usize, &Transform)| {
+            logits(&self.model, &transform.apply(x, seed.wrapping_add(index as u64)))
+        };
+        let copies = transforms.iter().enumerate().map(copy).collect();
+        Outputs { logits: logits(&self.model, x), copies }
+    }
+
+    /// The rows of a table that have a target, encoded, with their labels.
+    ///
+    /// # Errors
+    /// When a column is missing or of another type, or a target is no class of the model.
+    pub fn labelled(&self, table: &Table) -> Result<Labelled, SavedModelError> {
+        let manifest = &self.manifest;
+        let target = &table.columns[table.position(&manifest.target)?].values;
+        let (columns, mut notes) = manifest.preprocessor.align(table)?;
+        // The target is used here, so it is not among the columns that are ignored.
+        notes.retain(|note| !note.ends_with(&format!(": {}", manifest.target)));
+        let (mut rows, mut labels) = (Vec::new(), Vec::new());
+        for row in 0..table.rows() {
+            let Some(text) = target.text(row) else { continue };
+            let Some(label) = manifest.classes.iter().position(|class| *class == text) else {
+                let classes = manifest.classes.join(", ");
+                let reason = format!("row {} is `{text}`, but the model knows the classes {classes}", row + 1);
+                return Err(DataError::Target { target: manifest.target.clone(), reason }.into());
+            };
+            rows.push(row);
+            labels.push(label);
+        }
+        if rows.len() < table.rows() {
+            notes.push(format!("{} rows without a target are left out", table.rows() - rows.len()));
+        }
+        Ok(Labelled { x: manifest.preprocessor.transform(&columns, &rows), labels, notes })
     }
 
     /// Reads a folder that [`save`](Self::save) wrote.
@@ -291,15 +342,45 @@ impl SavedModel {
     pub fn predict(&self, table: &Table) -> Result<TablePredictions, SavedModelError> {
         let (columns, notes) = self.manifest.preprocessor.align(table)?;
         let rows: Vec<usize> = (0..table.rows()).collect();
-        let probabilities = predict(&self.model, &self.manifest.preprocessor.transform(&columns, &rows));
+        let x = self.manifest.preprocessor.transform(&columns, &rows);
+        let own = softmax(&logits(&self.model, &x));
+        let probabilities = match &self.manifest.calibrator {
+            Some(calibrator) => calibrator.apply(self, &x)?,
+            None => own.clone(),
+        };
+        // The threshold was chosen for the model's own probabilities: calibration leaves those decisions alone.
+        let decide = |(own, p): (&[f64], &[f64])| match self.manifest.threshold {
+            Some(threshold) => usize::from(own[1] >= threshold),
+            None => (0..p.len()).max_by(|&a, &b| p[a].total_cmp(&p[b])).unwrap_or(0),
+        };
+        let classes = self.manifest.classes.len();
+        let decisions = own.chunks(classes).zip(probabilities.chunks(classes)).map(decide).collect();
         Ok(TablePredictions {
             target: self.manifest.target.clone(),
             classes: self.manifest.classes.clone(),
-            threshold: self.manifest.threshold,
+            decisions,
             probabilities,
             notes,
         })
     }
+}
+
+fn write_manifest(folder: &Path, manifest: &Manifest) -> Result<(), SavedModelError> {
+    let path = folder.join(MANIFEST);
+    let failed = |reason: String| SavedModelError::Write { path: path.clone(), reason };
+    let text = serde_json::to_string_pretty(manifest).map_err(|error| failed(error.to_string()))?;
+    write_atomically(&path, text.as_bytes()).map_err(|error| failed(error.to_string()))
+}
+
+/// Rows with labels, ready for the model.
+#[derive(Debug, Clone)]
+pub struct Labelled {
+    /// Encoded rows.
+    pub x: Matrix,
+    /// Class of each row.
+    pub labels: Vec<usize>,
+    /// What was done to the table that a person should know.
+    pub notes: Vec<String>,
 }
 
 fn crc32(bytes: &[u8]) -> u32 {
@@ -315,29 +396,21 @@ pub struct TablePredictions {
     pub target: String,
     /// Class names by label.
     pub classes: Vec<String>,
-    /// With two classes: decide for the second at this probability.
-    pub threshold: Option<f64>,
-    /// Class probabilities, row-major.
+    /// The decided class of each row: with two classes by the threshold on the model's own probabilities, else the most
+    /// probable.
+    pub decisions: Vec<usize>,
+    /// Class probabilities, row-major; calibrated where the model is.
     pub probabilities: Vec<f64>,
     /// What was done to the table that a person should know.
     pub notes: Vec<String>,
 }
 
 impl TablePredictions {
-    /// The predicted class of each row.
-    pub fn decide(&self) -> Vec<usize> {
-        let decide = |p: &[f64]| match self.threshold {
-            Some(threshold) => usize::from(p[1] >= threshold),
-            None => (0..p.len()).max_by(|&a, &b| p[a].total_cmp(&p[b])).unwrap_or(0),
-        };
-        self.probabilities.chunks(self.classes.len()).map(decide).collect()
-    }
-
     /// A CSV: the predicted class, then the probability of each class.
     pub fn to_csv(&self) -> String {
         let mut writer = csv::Writer::from_writer(Vec::new());
         let header = std::iter::once(self.target.clone()).chain(self.classes.iter().map(|c| format!("p({c})")));
-        let rows = self.probabilities.chunks(self.classes.len()).zip(self.decide()).map(|(p, class)| {
+        let rows = self.probabilities.chunks(self.classes.len()).zip(&self.decisions).map(|(p, &class)| {
             std::iter::once(self.classes[class].clone()).chain(p.iter().map(f64::to_string)).collect::<Vec<_>>()
         });
         let records = std::iter::once(header.collect::<Vec<_>>()).chain(rows);

@@ -18,6 +18,7 @@ mod any_loss;
 mod class_dependent_pruning;
 mod comp_sum;
 mod crrelu;
+mod correctness_calibration;
 mod dice;
 mod ens_loss;
 mod hyp_oc;

@@ -6,6 +6,7 @@ mod bags;
 mod pruning;
 mod hyperbolic;
 mod activation;
+mod calibration;
 
 use burn::config::Config;
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
@@ -161,6 +162,10 @@ pub fn evaluate(function: &str, params: &Map<String, Value>, inputs: &Tensors) -
         _ if function.starts_with("PoincareBall.") => hyperbolic::ball(function, params, inputs)?,
         "AldrKlLoss" => aldr(params, inputs)?,
         "EnsLoss" => ens_loss(params, inputs)?,
+        "CorrectnessAwareLoss" => calibration::correctness_aware(params, inputs)?,
+        "TransformConsistencyFeatures" => calibration::features(params, inputs)?,
+        "TemperatureNet" => calibration::temperature_net(params, inputs)?,
+        "CalibrationMetrics" => calibration::metrics(params, inputs)?,
         "CrRelu" => activation::crrelu(params, inputs)?,
         "eafo_correction" => activation::eafo(params, inputs)?,
         "activation_output_entropy" => activation::output_entropy(params)?,

@@ -14,6 +14,7 @@ mod problem;
 mod sampling;
 mod split;
 mod table;
+mod transform;
 
 pub use bag_set::BagSet;
 pub use csv_file::{CsvOptions, load_csv};
@@ -26,5 +27,6 @@ pub use one_class::one_class_rows;
 pub use preprocess::Preprocessor;
 pub use problem::{Problem, guess_target};
 pub use sampling::Sampler;
-pub use split::{MIN_CLASS_ROWS, Split, stratified_splits};
+pub use split::{MIN_CLASS_ROWS, Split, halves, stratified_splits};
 pub use table::{Column, Table, Values};
+pub use transform::Transform;

@@ -59,6 +59,17 @@ pub fn stratified_splits(
     Ok((0..repeats).map(split).collect())
 }
 
+/// Two halves of the rows, each class shuffled and dealt out in turn: any class may be small, or missing.
+pub fn halves(labels: &[usize], seed: u64) -> [Vec<usize>; 2] {
+    let mut rng = Xoshiro256PlusPlus::seed_from_u64(seed);
+    let mut order: Vec<usize> = (0..labels.len()).collect();
+    order.shuffle(&mut rng);
+    // Stable, so rows keep their shuffled order within a class; dealing goes on from class to class.
+    order.sort_by_key(|&row| labels[row]);
+    let half = |first: usize| order.iter().copied().skip(first).step_by(2).collect();
+    [half(0), half(1)]
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -90,6 +101,18 @@ mod tests {
         assert_eq!(stratified_splits(&labels, 2, (0.6, 0.2, 0.2), 3).unwrap(), many[..2]);
         assert_ne!(many[0], many[1]);
         assert_ne!(stratified_splits(&labels, 1, (0.6, 0.2, 0.2), 4).unwrap()[0], many[0]);
+    }
+
+    #[test]
+    fn halves_are_disjoint_complete_and_stratified() {
+        let labels: Vec<usize> = (0..41).map(|row| usize::from(row % 4 == 0) * 2).collect();
+        let [a, b] = halves(&labels, 1);
+        let mut all = [a.clone(), b.clone()].concat();
+        all.sort_unstable();
+        assert_eq!(all, (0..41).collect::<Vec<_>>());
+        let rare = |rows: &[usize]| rows.iter().filter(|&&row| labels[row] == 2).count();
+        assert!(rare(&a).abs_diff(rare(&b)) <= 1);
+        assert_ne!(halves(&labels, 2)[0], a);
     }
 
     #[test]

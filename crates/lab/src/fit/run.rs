@@ -110,24 +110,35 @@ fn tensor(x: Matrix, device: &Device) -> Tensor<2> {
     Tensor::from_data(TensorData::new(x.data, [x.rows, x.cols]), device)
 }
 
-/// Rows a chunk of [`predict`]: keeps the activations of a large table out of memory.
-const PREDICT_ROWS: usize = 4096;
+/// Rows a chunk of [`logits`]: keeps the activations of a large table out of memory.
+const LOGIT_ROWS: usize = 4096;
+
+/// Logits of every row.
+pub fn logits(model: &impl Classifier, x: &Matrix) -> Matrix {
+    let device = Device::flex();
+    let mut all = Matrix { rows: x.rows, cols: 0, data: Vec::new() };
+    for start in (0..x.rows).step_by(LOGIT_ROWS) {
+        let rows: Vec<usize> = (start..x.rows.min(start + LOGIT_ROWS)).collect();
+        let logits = model.logits(tensor(x.gather(&rows), &device), &mut Mode::Inference);
+        all.cols = logits.dims()[1];
+        all.data.extend(logits.into_data().try_to_vec::<f32>().expect("logits are f32"));
+    }
+    all
+}
 
 /// Class probabilities (softmax of the logits), row-major, in f64.
 pub fn predict(model: &impl Classifier, x: &Matrix) -> Vec<f64> {
-    let device = Device::flex();
-    let mut probabilities = Vec::new();
-    for start in (0..x.rows).step_by(PREDICT_ROWS) {
-        let rows: Vec<usize> = (start..x.rows.min(start + PREDICT_ROWS)).collect();
-        let logits = model.logits(tensor(x.gather(&rows), &device), &mut Mode::Inference);
-        let classes = logits.dims()[1];
-        let logits: Vec<f32> = logits.into_data().try_to_vec().expect("logits are f32");
-        for row in logits.chunks(classes) {
-            let max = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-            let weights = row.iter().map(|&logit| f64::from(logit - max).exp());
-            let total: f64 = weights.clone().sum();
-            probabilities.extend(weights.map(|weight| weight / total));
-        }
+    softmax(&logits(model, x))
+}
+
+/// Softmax of every row, row-major, in f64.
+pub fn softmax(logits: &Matrix) -> Vec<f64> {
+    let mut probabilities = Vec::with_capacity(logits.data.len());
+    for row in logits.data.chunks(logits.cols.max(1)) {
+        let max = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+        let weights = row.iter().map(|&logit| f64::from(logit - max).exp());
+        let total: f64 = weights.clone().sum();
+        probabilities.extend(weights.map(|weight| weight / total));
     }
     probabilities
 }

@@ -1,7 +1,9 @@
-use super::metric::{CALIBRATION_BINS, bin_of};
+use super::Predictions;
+use super::metric::CALIBRATION_BINS;
 use super::ranking::groups;
-use super::{Decision, Predictions};
+use crate::calibration::top_label;
 use crate::compare::CalibrationBin;
+use contrarian::calibration::reliability_bins;
 
 /// False-positive and true-positive rate at every distinct threshold, from (0, 0) to (1, 1), for two classes. Empty when
 /// one of them does not occur.
@@ -39,22 +41,12 @@ fn cumulated(predictions: &Predictions) -> Vec<(f64, f64)> {
 /// Reliability diagram over 15 bins of equal width: of the positive class's probability for two classes, of the decided
 /// class's for more. Empty bins are kept, with count 0, so that bins of several models match by position.
 pub fn calibration_bins(predictions: &Predictions) -> Vec<CalibrationBin> {
-    let mut bins = vec![CalibrationBin { predicted: 0.0, observed: 0.0, count: 0 }; CALIBRATION_BINS];
-    let decided = predictions.decide(Decision::Argmax);
-    for ((p, &label), decided) in
-        predictions.probabilities.chunks(predictions.classes).zip(&predictions.labels).zip(decided)
-    {
-        let class = if predictions.classes == 2 { 1 } else { decided };
-        let bin = &mut bins[bin_of(p[class])];
-        bin.predicted += p[class];
-        bin.observed += f64::from(u8::from(label == class));
-        bin.count += 1;
-    }
-    for bin in bins.iter_mut().filter(|bin| bin.count > 0) {
-        bin.predicted /= bin.count as f64;
-        bin.observed /= bin.count as f64;
-    }
-    bins
+    let (confidence, correct) = match predictions.classes {
+        2 => (predictions.scores(1), predictions.is(1)),
+        _ => top_label(predictions),
+    };
+    let bins = reliability_bins(&confidence, &correct, CALIBRATION_BINS).into_iter();
+    bins.map(|bin| CalibrationBin { predicted: bin.confidence, observed: bin.accuracy, count: bin.count }).collect()
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
-use super::ranking::{average_precision, roc_auc};
-use super::{ConfusionMatrix, Decision, Predictions};
+use super::ranking::average_precision;
+use super::{ConfusionMatrix, Decision, Predictions, roc_auc};
+use crate::calibration::top_label;
+use contrarian::calibration::reliability_bins;
 use contrarian::registry::{did_you_mean, suggest};
 use std::fmt;
 use std::str::FromStr;
@@ -172,21 +174,10 @@ fn ranked(predictions: &Predictions, value: fn(&[f64], &[bool]) -> Option<f64>) 
 }
 
 fn calibration_error(predictions: &Predictions) -> f64 {
-    let mut bins = [(0.0, 0.0); CALIBRATION_BINS];
-    let decided = predictions.decide(Decision::Argmax);
-    for ((p, &label), decided) in
-        predictions.probabilities.chunks(predictions.classes).zip(&predictions.labels).zip(decided)
-    {
-        let bin = &mut bins[bin_of(p[decided])];
-        bin.0 += p[decided];
-        bin.1 += f64::from(u8::from(decided == label));
-    }
-    bins.iter().map(|(confidence, right)| (confidence - right).abs()).sum::<f64>() / predictions.labels.len() as f64
-}
-
-/// The bin `(i/15, (i+1)/15]` of a probability.
-pub(super) fn bin_of(p: f64) -> usize {
-    ((p * CALIBRATION_BINS as f64).ceil() as usize).clamp(1, CALIBRATION_BINS) - 1
+    let (confidence, correct) = top_label(predictions);
+    let bins = reliability_bins(&confidence, &correct, CALIBRATION_BINS);
+    let gaps = bins.iter().map(|bin| bin.count as f64 * (bin.confidence - bin.accuracy).abs());
+    gaps.sum::<f64>() / predictions.labels.len() as f64
 }
 
 /// Part of the rows whose true class is among the `k` most probable (a tie counts as within).

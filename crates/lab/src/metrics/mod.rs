@@ -9,10 +9,12 @@ mod ranking;
 mod threshold;
 
 pub use confusion::ConfusionMatrix;
+pub use contrarian::calibration::roc_auc;
 pub use curves::{calibration_bins, precision_recall_curve, roc_curve};
 pub use metric::{Metric, UnknownMetric, evaluate, top_k_accuracy};
 pub use operating_point::{ErrorRates, equal_error, error_rates, tpr_at_fpr};
 pub use ranking::{average_precision, roc_auc};
+pub use ranking::average_precision;
 pub use threshold::best_threshold;
 
 /// Class probabilities of labelled rows.

@@ -15,19 +15,6 @@ pub(super) fn groups(scores: &[f64], positive: &[bool]) -> Vec<(f64, usize, usiz
     groups
 }
 
-/// Area under the ROC curve: the probability that a positive scores above a negative, ties counting half. `None` when
-/// one of the two is missing.
-pub fn roc_auc(scores: &[f64], positive: &[bool]) -> Option<f64> {
-    let (mut pairs, mut seen_positives, mut negatives) = (0.0, 0.0, 0.0);
-    for (_, p, n) in groups(scores, positive) {
-        let (p, n) = (p as f64, n as f64);
-        pairs += n * (seen_positives + 0.5 * p);
-        seen_positives += p;
-        negatives += n;
-    }
-    (seen_positives > 0.0 && negatives > 0.0).then(|| pairs / (seen_positives * negatives))
-}
-
 /// Average precision, `sum_n (R_n - R_{n-1}) P_n` over the distinct scores: the area under the precision-recall steps.
 /// `None` without positives.
 pub fn average_precision(scores: &[f64], positive: &[bool]) -> Option<f64> {
