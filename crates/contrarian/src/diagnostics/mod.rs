@@ -1,11 +1,8 @@
-//! Measurements of trained models that no training needs.
+//! Measurements of a trained model: its errors by class, what its activations do to entropy, which units are dead, how far
+//! its classes have collapsed, and the closed forms to compare with.
 
 mod binary_detection;
-
 pub use binary_detection::{BinaryDetection, BinaryDetectionMetrics};
-//! Measurements of a trained model: what its activations do to entropy, which units are dead, how far its classes have
-//! collapsed, and the closed forms to compare with.
-
 mod dead_units;
 mod deep_linear;
 mod imbalanced_geometry;
@@ -13,7 +10,6 @@ mod linear_algebra;
 mod neural_collapse;
 mod output_entropy;
 mod unconstrained_features;
-
 pub use dead_units::dead_unit_fraction;
 pub use deep_linear::{DeepLinearHead, DeepLinearHeadConfig};
 pub use imbalanced_geometry::{CollapseGeometry, GeometryDeviations, ImbalancedGeometry};

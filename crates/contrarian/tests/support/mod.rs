@@ -1,12 +1,12 @@
 //! The one table from a golden case's function and parameters to our code.
 
-mod contrastive;
-mod ranking;
-mod bags;
-mod pruning;
-mod hyperbolic;
 mod activation;
+mod bags;
 mod calibration;
+mod contrastive;
+mod hyperbolic;
+mod pruning;
+mod ranking;
 
 use burn::config::Config;
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};

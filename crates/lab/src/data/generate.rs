@@ -143,24 +143,6 @@ pub fn factor_model(rows: usize, cols: usize, factors: usize, noise: f64, flips:
     })
 }
 
-/// People and attacks: row = identity + `.5 N(0, I)`, one of eight identities `N(0, I)` in 32 dimensions whose first eight
-/// coordinates are scaled by .2. Attacks (labels 1 and 2, of four kinds each) add a vector `.8 N(0, I)` in those
-/// coordinates. Rows stand class by class, `rows[label]` of each (hyp-oc).
-pub fn attacked_identities(rows: [usize; 3], seed: u64) -> Dataset {
-    const QUIET: usize = 8;
-    let rng = &mut Xoshiro256PlusPlus::seed_from_u64(seed);
-    let draw = |cols: usize, rng: &mut Xoshiro256PlusPlus| (0..8).map(|_| normals(cols, rng)).collect::<Vec<_>>();
-    let (mut identities, attacks) = (draw(32, rng), draw(QUIET, rng));
-    identities.iter_mut().for_each(|identity| identity[..QUIET].iter_mut().for_each(|v| *v *= 0.2));
-    let mut labels = rows.into_iter().enumerate().flat_map(|(label, rows)| std::iter::repeat_n(label, rows));
-    dataset(rows.iter().sum(), 32, 3, rng, |rng| {
-        let label = labels.next().expect("there is a label for every row");
-        let identity = &identities[rng.random_range(0..8)];
-        let mut x: Vec<f64> = identity.iter().map(|v| v + 0.5 * normal(rng)).collect();
-        if label > 0 {
-            let attack = &attacks[4 * (label - 1) + rng.random_range(0..4)];
-            x.iter_mut().zip(attack).for_each(|(v, a)| *v += 0.8 * a);
-        }
 /// Labels of a random network: `x ~ N(0, I)`, `h = tanh(x W1)` with `W1 ~ N(0, 1/4)`, label `argmax(h W2 + noise N(0, I))`
 /// with `W2 ~ N(0, 1)` (crrelu).
 pub fn teacher_network(rows: usize, cols: usize, hidden: usize, classes: usize, noise: f64, seed: u64) -> Dataset {
@@ -190,6 +172,28 @@ pub fn two_moons(rows: usize, noise: f64, seed: u64) -> Dataset {
             _ => [1.0 - angle.cos(), 0.5 - angle.sin()],
         };
         (point.map(|v| v + noise * normal(rng)).to_vec(), label)
+    })
+}
+
+/// People and attacks: row = identity + `.5 N(0, I)`, one of eight identities `N(0, I)` in 32 dimensions whose first eight
+/// coordinates are scaled by .2. Attacks (labels 1 and 2, of four kinds each) add a vector `.8 N(0, I)` in those
+/// coordinates. Rows stand class by class, `rows[label]` of each (hyp-oc).
+pub fn attacked_identities(rows: [usize; 3], seed: u64) -> Dataset {
+    const QUIET: usize = 8;
+    let rng = &mut Xoshiro256PlusPlus::seed_from_u64(seed);
+    let draw = |cols: usize, rng: &mut Xoshiro256PlusPlus| (0..8).map(|_| normals(cols, rng)).collect::<Vec<_>>();
+    let (mut identities, attacks) = (draw(32, rng), draw(QUIET, rng));
+    identities.iter_mut().for_each(|identity| identity[..QUIET].iter_mut().for_each(|v| *v *= 0.2));
+    let mut labels = rows.into_iter().enumerate().flat_map(|(label, rows)| std::iter::repeat_n(label, rows));
+    dataset(rows.iter().sum(), 32, 3, rng, |rng| {
+        let label = labels.next().expect("there is a label for every row");
+        let identity = &identities[rng.random_range(0..8)];
+        let mut x: Vec<f64> = identity.iter().map(|v| v + 0.5 * normal(rng)).collect();
+        if label > 0 {
+            let attack = &attacks[4 * (label - 1) + rng.random_range(0..4)];
+            x.iter_mut().zip(attack).for_each(|(v, a)| *v += 0.8 * a);
+        }
+        (x, label)
     })
 }
 

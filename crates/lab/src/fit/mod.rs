@@ -14,6 +14,5 @@ mod training_loop;
 
 pub use config::{FitConfig, OptimizerKind, Schedule};
 pub use one_class::{Hypersphere, OneClassError, OneClassTrainer};
-pub use run::{Batch, Examples, Fit, Validation, objective_step, predict};
 pub use run::{Batch, Examples, Fit, Validation, logits, objective_step, predict, softmax};
 pub use training_loop::{FitError, Fitted, Hooks, TrainingLoop};

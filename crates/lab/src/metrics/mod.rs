@@ -3,8 +3,8 @@
 mod confusion;
 mod curves;
 mod metric;
-pub mod pools;
 mod operating_point;
+pub mod pools;
 mod ranking;
 mod threshold;
 
@@ -13,7 +13,6 @@ pub use contrarian::calibration::roc_auc;
 pub use curves::{calibration_bins, precision_recall_curve, roc_curve};
 pub use metric::{Metric, UnknownMetric, evaluate, top_k_accuracy};
 pub use operating_point::{ErrorRates, equal_error, error_rates, tpr_at_fpr};
-pub use ranking::{average_precision, roc_auc};
 pub use ranking::average_precision;
 pub use threshold::best_threshold;
 

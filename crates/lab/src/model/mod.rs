@@ -5,6 +5,5 @@ mod mlp;
 mod one_class;
 
 pub use classifier::Classifier;
-pub use mlp::{Activation, Mlp, MlpConfig, Mode};
-pub use one_class::{OneClassDetector, OneClassDetectorConfig, Separation};
 pub use mlp::{Activation, Mlp, MlpConfig, Mode, linear};
+pub use one_class::{OneClassDetector, OneClassDetectorConfig, Separation};
