@@ -10,9 +10,13 @@
 //! [`simd`].
 
 mod error;
+mod factored;
 mod matmul;
 mod real;
 pub mod simd;
+mod spherical;
 
 pub use error::KernelError;
+pub use factored::{Consistency, FactoredOutputLayer, FactoredStep, Stabilised, Upkeep};
 pub use real::Real;
+pub use spherical::{Partials, SphericalLoss, SphericalSoftmaxLoss, SphericalSquaredError, TaylorSoftmaxLoss, ZLoss};
