@@ -22,6 +22,22 @@ impl<'a, T> View<'a, T> {
         let Self { data, rows, columns, row_stride, column_stride } = self;
         Self { data, rows: columns, columns: rows, row_stride: column_stride, column_stride: row_stride }
     }
+
+    /// Number of rows.
+    pub fn rows(self) -> usize {
+        self.rows
+    }
+
+    /// Number of columns.
+    pub fn columns(self) -> usize {
+        self.columns
+    }
+
+    /// Some of the rows.
+    pub fn row_range(self, rows: std::ops::Range<usize>) -> Self {
+        assert!(rows.start < rows.end && rows.end <= self.rows);
+        Self { data: &self.data[rows.start * self.row_stride..], rows: rows.len(), ..self }
+    }
 }
 
 /// `out = scale * a b`, or `out += scale * a b` where `add`, with `out` row-major; on the calling thread alone.
@@ -36,7 +52,7 @@ pub fn matmul<T: Real>(out: &mut [T], a: View<T>, b: View<T>, scale: T, add: boo
         return;
     }
     // SAFETY: the strides of each matrix stay within its slice: `View` is made from a slice of exactly rows x columns
-    // numbers, `out` has m x n, and `out` is borrowed mutably, so it overlaps neither.
+    // numbers, or of some rows of one, with the slice cut where they begin; `out` has m x n, and `out` is borrowed mutably, so it overlaps neither.
     unsafe {
         gemm::gemm(
             m,
