@@ -11,9 +11,9 @@
 
 mod contrastive;
 mod error;
+mod factored;
 mod ldr;
 mod linear_softmax;
-mod factored;
 mod matmul;
 mod pair_softmax;
 pub mod pairwise;
@@ -23,22 +23,21 @@ mod repulsion;
 pub mod simd;
 mod similarity;
 mod softmax_rows;
+mod spherical;
 mod supervised;
 mod two_way;
 mod uniformity;
-mod spherical;
 
 pub use contrastive::{Contrast, Contrasted};
 pub use error::KernelError;
+pub use factored::{Consistency, FactoredOutputLayer, FactoredStep, Stabilised, Upkeep};
 pub use ldr::{Ldr, Normalization};
 pub use linear_softmax::{IGNORED, LinearSoftmax, LinearSoftmaxed};
 pub use pair_softmax::{PairSoftmax, pair_log_sum_exp};
 pub use real::Real;
 pub use repulsion::{Repulsion, RepulsionCost, repulsion};
 pub use softmax_rows::{SoftmaxLoss, SoftmaxRows};
+pub use spherical::{Partials, SphericalLoss, SphericalSoftmaxLoss, SphericalSquaredError, TaylorSoftmaxLoss, ZLoss};
 pub use supervised::{OneSet, supervised_contrastive};
 pub use two_way::{TwoWay, two_way_info_nce};
 pub use uniformity::uniformity;
-pub use factored::{Consistency, FactoredOutputLayer, FactoredStep, Stabilised, Upkeep};
-pub use real::Real;
-pub use spherical::{Partials, SphericalLoss, SphericalSoftmaxLoss, SphericalSquaredError, TaylorSoftmaxLoss, ZLoss};

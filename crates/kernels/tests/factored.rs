@@ -77,7 +77,9 @@ impl Dense {
             let target = targets.iter().map(|&c| o[c]).sum();
             let p = loss.value_and_partials(o.iter().map(|o| o * o).sum(), o.iter().sum(), target, classes);
             let mut go: Vec<f64> = o.iter().map(|o| 2.0 * p.dq * o + p.ds).collect();
-            targets.iter().for_each(|&c| go[c] += p.dtarget);
+            for &c in targets {
+                go[c] += p.dtarget;
+            }
             losses.push(p.loss);
             grad_hidden.extend((0..dim).map(|i| (0..classes).map(|c| go[c] * w[c * dim + i]).sum::<f64>()));
             for (row, go) in change.chunks_mut(dim).zip(&go) {

@@ -49,7 +49,9 @@ impl EnsembleTemperatureScaling {
                 }
             }
             let total: f64 = next.iter().sum();
-            next.iter_mut().for_each(|weight| *weight /= total);
+            for weight in &mut next {
+                *weight /= total;
+            }
             let change = next.iter().zip(weights).map(|(n, w)| (n - w).abs()).fold(0.0, f64::max);
             weights = next;
             if change < TOLERANCE {

@@ -154,7 +154,9 @@ impl<T: Real> FactoredOutputLayer<T> {
             matmul(out, hidden, View::new(&self.v, classes, dim).t(), T::ONE, false);
             for (row, h) in out.chunks_exact_mut(classes).zip(h[block * ROWS * dim..].chunks_exact(dim)) {
                 let shift = T::of(dot(h, &self.omega));
-                row.iter_mut().for_each(|x| *x += shift);
+                for x in &mut *row {
+                    *x += shift;
+                }
             }
         });
         Ok(logits)

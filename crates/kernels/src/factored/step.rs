@@ -52,6 +52,7 @@ impl<T: Real> FactoredOutputLayer<T> {
         step
     }
 
+    #[expect(clippy::too_many_lines, reason = "the equations of one step, in the order of the paper")]
     fn step_with(
         &mut self,
         x: &mut Scratch,
@@ -114,7 +115,9 @@ impl<T: Real> FactoredOutputLayer<T> {
         // U^-T h after the step, for the targets' rows: E (I - eta diag(b) H H^T)^-1 with E = U^-T H^T.
         product(&mut x.small, h.t(), h, 1.0, false);
         for (row, b) in x.small.chunks_exact_mut(m).zip(&b) {
-            row.iter_mut().for_each(|x| *x *= rate * b);
+            for x in &mut *row {
+                *x *= rate * b;
+            }
         }
         let singular = || {
             let allowed = "smaller: the step would make the weights singular (2 eta dloss/dq |h|^2 is close to 1)";
@@ -193,7 +196,9 @@ impl<T: Real> FactoredOutputLayer<T> {
         }
         let size = self.dim * self.dim;
         for (part, by) in self.square.chunks_exact_mut(size).zip([kept * kept, kept, 1.0 / kept]) {
-            part.iter_mut().for_each(|x| *x *= by);
+            for x in &mut *part {
+                *x *= by;
+            }
         }
         self.omega.iter_mut().chain(&mut self.row_sum).for_each(|x| *x *= kept);
     }

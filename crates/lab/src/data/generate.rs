@@ -183,7 +183,9 @@ pub fn attacked_identities(rows: [usize; 3], seed: u64) -> Dataset {
     let rng = &mut Xoshiro256PlusPlus::seed_from_u64(seed);
     let draw = |cols: usize, rng: &mut Xoshiro256PlusPlus| (0..8).map(|_| normals(cols, rng)).collect::<Vec<_>>();
     let (mut identities, attacks) = (draw(32, rng), draw(QUIET, rng));
-    identities.iter_mut().for_each(|identity| identity[..QUIET].iter_mut().for_each(|v| *v *= 0.2));
+    for quiet in identities.iter_mut().flat_map(|identity| &mut identity[..QUIET]) {
+        *quiet *= 0.2;
+    }
     let mut labels = rows.into_iter().enumerate().flat_map(|(label, rows)| std::iter::repeat_n(label, rows));
     dataset(rows.iter().sum(), 32, 3, rng, |rng| {
         let label = labels.next().expect("there is a label for every row");

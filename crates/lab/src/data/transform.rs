@@ -34,15 +34,20 @@ impl Transform {
             }));
             match self {
                 Self::Noise(deviation) => {
-                    row.iter_mut()
-                        .for_each(|value| *value += (deviation * rng.sample::<f64, _>(StandardNormal)) as f32);
+                    for value in &mut *row {
+                        *value += (deviation * rng.sample::<f64, _>(StandardNormal)) as f32;
+                    }
                 }
                 Self::Dropout(rate) => {
-                    row.iter_mut().for_each(|value| *value = if rng.random_bool(rate) { 0.0 } else { *value });
+                    for value in &mut *row {
+                        *value = if rng.random_bool(rate) { 0.0 } else { *value };
+                    }
                 }
                 Self::Scale(deviation) => {
                     let factor = (1.0 + deviation * rng.sample::<f64, _>(StandardNormal)) as f32;
-                    row.iter_mut().for_each(|value| *value *= factor);
+                    for value in &mut *row {
+                        *value *= factor;
+                    }
                 }
             }
         }

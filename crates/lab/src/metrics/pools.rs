@@ -1,6 +1,7 @@
 //! Metrics of two pools of scores: how well positives stand above negatives, whatever query each came from.
 
-use super::ranking::{groups, roc_auc};
+use super::ranking::groups;
+use contrarian::calibration::roc_auc;
 
 /// Why two pools cannot be compared.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

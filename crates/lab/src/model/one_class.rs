@@ -72,6 +72,7 @@ pub struct OneClassDetector {
 }
 
 #[derive(Module, Debug)]
+#[expect(clippy::large_enum_variant, reason = "there is one a model; a box would only be in the way")]
 enum Separator {
     Linear(Mlp),
     Gyroplanes(Gyroplanes),
