@@ -9,10 +9,25 @@
 //! Vector instructions are chosen when the program runs (AVX-512, AVX2 with FMA, or what the target always has); see
 //! [`simd`].
 
+mod contrastive;
 mod error;
+mod linear_softmax;
 mod matmul;
+mod pair_softmax;
 mod real;
+mod repulsion;
 pub mod simd;
+mod similarity;
+mod supervised;
+mod two_way;
+mod uniformity;
 
+pub use contrastive::{Contrast, Contrasted};
 pub use error::KernelError;
+pub use linear_softmax::{IGNORED, LinearSoftmax, LinearSoftmaxed};
+pub use pair_softmax::{PairSoftmax, pair_log_sum_exp};
 pub use real::Real;
+pub use repulsion::{Repulsion, RepulsionCost, repulsion};
+pub use supervised::{OneSet, supervised_contrastive};
+pub use two_way::{TwoWay, two_way_info_nce};
+pub use uniformity::uniformity;
