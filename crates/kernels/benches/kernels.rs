@@ -1,0 +1,126 @@
+//! Every kernel at small sizes, value and gradients: to see within a minute what a change did.
+//!
+//! `cargo bench -p contrarian-kernels`, or one kernel by name: `cargo bench -p contrarian-kernels -- info_nce`. The sizes
+//! that matter, memory and the comparison with PyTorch are those of `contrarian bench` and `bench/kernels`.
+
+use contrarian_kernels::simd::{self, LANES, Work};
+use contrarian_kernels::{
+    Contrast, LinearSoftmax, Real, RepulsionCost, pair_log_sum_exp, repulsion, supervised_contrastive,
+    two_way_info_nce, uniformity,
+};
+use divan::counter::ItemsCount;
+use divan::{Bencher, black_box};
+
+const DIM: usize = 128;
+const BATCHES: [usize; 2] = [256, 1024];
+
+fn main() {
+    divan::main();
+}
+
+/// Numbers in (-1, 1), the same every time; another `step` gives others.
+fn numbers(count: usize, step: f64) -> Vec<f32> {
+    // Multiples of an irrational number, modulo 1, cover the interval evenly.
+    (1..=count).map(|i| ((i as f64 * step).fract() * 2.0 - 1.0) as f32).collect()
+}
+
+/// Vectors of length 1.
+fn unit_rows(rows: usize, step: f64) -> Vec<f32> {
+    let mut values = numbers(rows * DIM, step);
+    for row in values.chunks_mut(DIM) {
+        let length = row.iter().map(|x| x * x).sum::<f32>().sqrt();
+        row.iter_mut().for_each(|x| *x /= length);
+    }
+    values
+}
+
+fn views(rows: usize) -> [Vec<f32>; 2] {
+    [std::f64::consts::SQRT_2, std::f64::consts::E].map(|step| unit_rows(rows, step))
+}
+
+/// The exponential under all of them, over numbers that stay in the first cache.
+#[divan::bench]
+fn exponential(bencher: Bencher) {
+    struct Exponentials<'a>(&'a mut [f32]);
+
+    impl Work for Exponentials<'_> {
+        type Output = ();
+
+        #[inline(always)]
+        fn run<const FMA: bool>(self) {
+            for x in self.0 {
+                *x = Real::exp::<FMA>(-x.abs());
+            }
+        }
+    }
+
+    let mut values = numbers(256 * LANES, std::f64::consts::SQRT_2);
+    let count = ItemsCount::new(values.len());
+    bencher.counter(count).bench_local(|| simd::run(Exponentials(black_box(&mut values))));
+}
+
+fn contrast(bencher: Bencher, batch: usize, change: impl Fn(&mut Contrast<f32>)) {
+    let [anchors, candidates] = views(batch);
+    let positives: Vec<usize> = (0..batch).collect();
+    let mut contrast = Contrast::new(&anchors, &candidates, DIM, 0.1, &positives);
+    change(&mut contrast);
+    bencher.bench_local(|| black_box(&contrast).value_and_gradient());
+}
+
+#[divan::bench(args = BATCHES)]
+fn info_nce(bencher: Bencher, batch: usize) {
+    contrast(bencher, batch, |_| ());
+}
+
+#[divan::bench(args = BATCHES)]
+fn decoupled(bencher: Bencher, batch: usize) {
+    contrast(bencher, batch, |contrast| contrast.coupled = false);
+}
+
+#[divan::bench(args = BATCHES)]
+fn hardest_half(bencher: Bencher, batch: usize) {
+    contrast(bencher, batch, |contrast| contrast.hardest = Some(0.5));
+}
+
+#[divan::bench(args = BATCHES)]
+fn two_way(bencher: Bencher, batch: usize) {
+    let [first, second] = views(batch);
+    bencher.bench_local(|| two_way_info_nce(black_box(&first), &second, DIM, 0.1, None, true));
+}
+
+/// Ten vectors a class.
+fn classes(batch: usize) -> Vec<i64> {
+    (0..batch as i64).map(|i| i / 10).collect()
+}
+
+#[divan::bench(args = BATCHES)]
+fn supervised(bencher: Bencher, batch: usize) {
+    let ([vectors, _], labels) = (views(batch), classes(batch));
+    bencher.bench_local(|| supervised_contrastive(black_box(&vectors), &labels, DIM, 0.1, None, true));
+}
+
+#[divan::bench(args = BATCHES)]
+fn uniform_on_the_sphere(bencher: Bencher, batch: usize) {
+    let [vectors, _] = views(batch);
+    bencher.bench_local(|| uniformity(black_box(&vectors), DIM, 2.0, true));
+}
+
+#[divan::bench(args = BATCHES)]
+fn repelled(bencher: Bencher, batch: usize) {
+    let [queries, keys] = views(batch);
+    bencher.bench_local(|| repulsion(black_box(&queries), &keys, DIM, 1.0, RepulsionCost::Euclidean, false, true));
+}
+
+#[divan::bench(args = BATCHES)]
+fn negative_pairs(bencher: Bencher, batch: usize) {
+    let ([vectors, _], labels) = (views(batch), classes(batch));
+    bencher.bench_local(|| pair_log_sum_exp(black_box(&vectors), &labels, DIM, 16.0, Some(1.5), true));
+}
+
+#[divan::bench(args = [1000, 5000])]
+fn linear_softmax(bencher: Bencher, classes: usize) {
+    let (hidden, weight) = (unit_rows(256, std::f64::consts::SQRT_2), unit_rows(classes, std::f64::consts::E));
+    let labels: Vec<usize> = (0..256).map(|row| row * 7 % classes).collect();
+    let layer = LinearSoftmax::new(&hidden, &weight, DIM, &labels);
+    bencher.bench_local(|| black_box(&layer).value_and_gradient());
+}
