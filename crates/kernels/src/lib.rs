@@ -11,6 +11,7 @@
 
 mod contrastive;
 mod error;
+mod ldr;
 mod linear_softmax;
 mod matmul;
 mod pair_softmax;
@@ -18,16 +19,19 @@ mod real;
 mod repulsion;
 pub mod simd;
 mod similarity;
+mod softmax_rows;
 mod supervised;
 mod two_way;
 mod uniformity;
 
 pub use contrastive::{Contrast, Contrasted};
 pub use error::KernelError;
+pub use ldr::{Ldr, Normalization};
 pub use linear_softmax::{IGNORED, LinearSoftmax, LinearSoftmaxed};
 pub use pair_softmax::{PairSoftmax, pair_log_sum_exp};
 pub use real::Real;
 pub use repulsion::{Repulsion, RepulsionCost, repulsion};
+pub use softmax_rows::{SoftmaxLoss, SoftmaxRows};
 pub use supervised::{OneSet, supervised_contrastive};
 pub use two_way::{TwoWay, two_way_info_nce};
 pub use uniformity::uniformity;
