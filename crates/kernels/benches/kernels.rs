@@ -5,8 +5,8 @@
 
 use contrarian_kernels::simd::{self, LANES, Work};
 use contrarian_kernels::{
-    Contrast, LinearSoftmax, Real, RepulsionCost, pair_log_sum_exp, repulsion, supervised_contrastive,
-    two_way_info_nce, uniformity,
+    Contrast, Ldr, LinearSoftmax, Normalization, Real, RepulsionCost, SoftmaxLoss, SoftmaxRows, pair_log_sum_exp,
+    repulsion, supervised_contrastive, two_way_info_nce, uniformity,
 };
 use divan::counter::ItemsCount;
 use divan::{Bencher, black_box};
@@ -123,4 +123,36 @@ fn linear_softmax(bencher: Bencher, classes: usize) {
     let labels: Vec<usize> = (0..256).map(|row| row * 7 % classes).collect();
     let layer = LinearSoftmax::new(&hidden, &weight, DIM, &labels);
     bencher.bench_local(|| black_box(&layer).value_and_gradient());
+}
+
+/// 256 rows of 1000 logits: values and gradients.
+fn rows(bencher: Bencher, loss: &SoftmaxLoss<f32>) {
+    let (n, classes) = (256, 1000);
+    let (logits, upstream) = (numbers(n * classes, std::f64::consts::SQRT_2), vec![1.0 / n as f32; n]);
+    let labels: Vec<usize> = (0..n).map(|row| row * 7 % classes).collect();
+    let rows = SoftmaxRows { logits: &logits, labels: &labels, classes };
+    bencher
+        .counter(ItemsCount::new(n * classes))
+        .bench_local(|| (black_box(&rows).values(loss), black_box(&rows).gradient(loss, &upstream)));
+}
+
+#[divan::bench]
+fn rows_likelihood(bencher: Bencher) {
+    rows(bencher, &SoftmaxLoss::NegativeLogLikelihood);
+}
+
+#[divan::bench]
+fn rows_smoothed_cross_entropy(bencher: Bencher) {
+    rows(bencher, &SoftmaxLoss::CrossEntropy { label_smoothing: 0.1, class_weights: None });
+}
+
+#[divan::bench]
+fn rows_brier(bencher: Bencher) {
+    rows(bencher, &SoftmaxLoss::Brier);
+}
+
+#[divan::bench]
+fn rows_ldr(bencher: Bencher) {
+    let ldr = Ldr { lambda: &[1.0], margin: 0.1, normalization: Normalization::SoftplusMean };
+    rows(bencher, &SoftmaxLoss::Ldr(ldr));
 }

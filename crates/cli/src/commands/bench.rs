@@ -42,7 +42,13 @@ pub fn run(args: &BenchArgs) -> Result<ExitCode, CliError> {
             progress::advance(&bar, index * forms.len() + number, cases.len() * forms.len());
             bar.set_message(format!("{case}, {form}"));
             match in_child(case, *form, args.rounds, &stop) {
-                Ok(Some(measurement)) => row.add(*form, measurement),
+                Ok(Some(measurement)) => {
+                    // Where nobody sees a bar, a log does.
+                    if bar.is_hidden() {
+                        eprintln!("{case}, {form}: {:.2} ms", measurement.milliseconds);
+                    }
+                    row.add(*form, measurement);
+                }
                 Ok(None) => {}
                 Err(reason) => row.failures.push(format!("{case}, {form}: {reason}")),
             }

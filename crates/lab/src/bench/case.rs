@@ -74,7 +74,7 @@ impl Case {
 
     /// Bytes in f32 of the largest matrix of the textbook form.
     pub fn textbook_bytes(&self) -> u64 {
-        (self.family.textbook)(&self.sizes) as u64 * 4
+        ((self.family.textbook)(&self.sizes) as u64).saturating_mul(4)
     }
 
     /// The same work at sizes so small that they cost nothing: it loads the code and starts the threads.
