@@ -18,6 +18,7 @@
 
 pub mod adversarial;
 pub mod classification;
+pub mod contrastive;
 mod error;
 mod fused;
 mod numerics;

@@ -4,10 +4,15 @@
 //! Objectives divide by a number as `mul_scalar(1.0 / c)`: the backward pass of Burn 0.22's `div_scalar` rounds `c` to f32,
 //! which costs f64 gradients half of their digits.
 
+use crate::fused::{self, RowLoss, softmax_rows};
 use burn::tensor::{Bool, Int, Tensor, TensorData, activation};
 
 /// `log softmax(logits)_y` of every row, `[batch]`, never above 0.
 pub fn log_p_target(logits: Tensor<2>, labels: Tensor<1, Int>) -> Tensor<1> {
+    if fused::available(&logits) {
+        check_logits(logits.dims(), &labels);
+        return softmax_rows(logits, labels, RowLoss::NegativeLogLikelihood).neg();
+    }
     gather_target(activation::log_softmax(logits, 1), labels).clamp_max(0.0)
 }
 
@@ -16,9 +21,8 @@ pub fn log_p_target(logits: Tensor<2>, labels: Tensor<1, Int>) -> Tensor<1> {
 /// # Panics
 /// When the batch is empty, there are fewer than two classes, or there are not as many labels as rows.
 pub fn gather_target(rows: Tensor<2>, labels: Tensor<1, Int>) -> Tensor<1> {
-    let [batch, classes] = rows.dims();
-    check_labels(&labels, batch);
-    assert!(classes >= 2, "an objective over classes needs at least two, got logits [{batch}, {classes}]");
+    let [batch, _] = rows.dims();
+    check_logits(rows.dims(), &labels);
     rows.gather(1, labels.reshape([batch, 1])).reshape([batch])
 }
 
@@ -38,6 +42,15 @@ pub fn binary_score(logits: Tensor<2>) -> Tensor<1> {
     assert_eq!(classes, 2, "a binary objective needs logits [batch, 2], got [{batch}, {classes}]");
     let columns = logits.split(1, 1);
     (columns[1].clone() - columns[0].clone()).reshape([batch])
+}
+
+/// The checks of a batch of logits that need no look at the device's memory.
+///
+/// # Panics
+/// When the batch is empty, there are fewer than two classes, or there are not as many labels as rows.
+pub fn check_logits([batch, classes]: [usize; 2], labels: &Tensor<1, Int>) {
+    check_labels(labels, batch);
+    assert!(classes >= 2, "an objective over classes needs at least two, got logits [{batch}, {classes}]");
 }
 
 /// The checks of a batch that need no look at the device's memory.

@@ -1,4 +1,5 @@
-use crate::numerics::{float_labels, sigmoid, target_mask};
+use crate::fused::{self, RowLoss, softmax_rows};
+use crate::numerics::{check_logits, float_labels, sigmoid, target_mask};
 use crate::objective::{mean_of_binary_examples, mean_of_examples};
 use crate::registry::plain_config;
 use burn::module::Module;
@@ -29,6 +30,10 @@ impl BrierLoss {
     /// - output: `[batch]`
     pub fn forward_no_reduction(&self, logits: Tensor<2>, labels: Tensor<1, Int>) -> Tensor<1> {
         let [batch, classes] = logits.dims();
+        if fused::available(&logits) {
+            check_logits([batch, classes], &labels);
+            return softmax_rows(logits, labels, RowLoss::Brier);
+        }
         let p = activation::softmax(logits, 1);
         let target = p.zeros_like().mask_fill(target_mask(labels, classes), 1.0);
         (target - p).square().sum_dim(1).reshape([batch])

@@ -1,7 +1,8 @@
 use super::focal::require_weights;
 use crate::InvalidParameter;
 use crate::error::require;
-use crate::numerics::{constant, gather_target};
+use crate::fused::{self, RowLoss, softmax_rows};
+use crate::numerics::{check_logits, constant, gather_target};
 use crate::objective::logit_objective;
 use crate::registry::objective_config;
 use burn::config::Config;
@@ -65,10 +66,20 @@ impl CrossEntropyLoss {
     /// When the number of class weights is not the number of classes.
     pub fn forward_no_reduction(&self, logits: Tensor<2>, labels: Tensor<1, Int>) -> Tensor<1> {
         let [batch, classes] = logits.dims();
+        if let Some(weights) = &self.class_weights {
+            assert_eq!(weights.len(), classes, "{} class weights for {classes} classes", weights.len());
+        }
+        if fused::available(&logits) {
+            check_logits([batch, classes], &labels);
+            let loss = RowLoss::CrossEntropy {
+                label_smoothing: self.label_smoothing,
+                class_weights: self.class_weights.clone(),
+            };
+            return softmax_rows(logits, labels, loss);
+        }
         let cost = activation::log_softmax(logits, 1).neg();
         let cost = match &self.class_weights {
             Some(weights) => {
-                assert_eq!(weights.len(), classes, "{} class weights for {classes} classes", weights.len());
                 let flat = cost.clone().reshape([batch * classes]);
                 cost * constant(weights, &flat).reshape([1, classes])
             }

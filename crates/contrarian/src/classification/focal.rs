@@ -1,6 +1,7 @@
 use crate::InvalidParameter;
 use crate::error::require;
-use crate::numerics::{constant, gather_target, log_one_minus_softmax, log_p_target};
+use crate::fused;
+use crate::numerics::{constant, expm1, gather_target, log_one_minus_softmax, log_p_target};
 use crate::objective::mean_of_examples;
 use crate::registry::objective_config;
 use burn::config::Config;
@@ -63,8 +64,16 @@ impl FocalLoss {
     /// When the number of class weights is not the number of classes.
     pub fn forward_no_reduction(&self, logits: Tensor<2>, labels: Tensor<1, Int>) -> Tensor<1> {
         let classes = logits.dims()[1];
-        let log_rest = gather_target(log_one_minus_softmax(logits.clone()), labels.clone());
-        let losses = log_rest.mul_scalar(self.gamma).exp() * log_p_target(logits, labels.clone()).neg();
+        let (cost, log_rest) = if fused::available(&logits) {
+            // The kernel's cost keeps its digits however close to 0, so 1 - p_y follows from it; the floor keeps its
+            // logarithm finite.
+            let cost = log_p_target(logits, labels.clone()).neg().clamp_min(1e-30);
+            (cost.clone(), expm1(cost.neg()).neg().log())
+        } else {
+            let log_rest = gather_target(log_one_minus_softmax(logits.clone()), labels.clone());
+            (log_p_target(logits, labels.clone()).neg(), log_rest)
+        };
+        let losses = log_rest.mul_scalar(self.gamma).exp() * cost;
         match &self.class_weights {
             Some(weights) => {
                 assert_eq!(weights.len(), classes, "{} class weights for {classes} classes", weights.len());

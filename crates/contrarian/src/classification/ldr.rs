@@ -1,12 +1,14 @@
 use super::multiclass_hinge::{margin_differences, require_margin};
 use crate::error::require;
-use crate::numerics::{expm1, log_sum_exp, softplus};
+use crate::fused::{self, RowLoss, softmax_rows};
+use crate::numerics::{check_logits, expm1, log_sum_exp, softplus};
 use crate::objective::mean_of_examples;
 use crate::registry::objective_config;
 use crate::{InvalidParameter, LogitBatch, LogitObjective, ObjectiveState};
 use burn::config::Config;
 use burn::module::Module;
 use burn::tensor::{Device, IndexingUpdateOp, Int, Tensor, activation};
+use contrarian_kernels as kernels;
 use serde::{Deserialize, Serialize};
 
 /// How raw logits become the bounded scores that the margin and the temperature are meant for.
@@ -62,6 +64,23 @@ fn soft_max_of_differences(d: Tensor<2>, lambda: Tensor<2>) -> Tensor<1> {
     let near = lambda * (center + expm1(spread).mean_dim(1).log1p());
     let flat = scaled.abs().max_dim(1).lower_scalar(0.5);
     plain.mask_where(flat, near).reshape([batch])
+}
+
+/// The loss of every row from the kernel, with one temperature or one a row.
+fn fused_ldr(
+    logits: Tensor<2>,
+    labels: Tensor<1, Int>,
+    lambda: Vec<f64>,
+    margin: f64,
+    normalization: Normalization,
+) -> Tensor<1> {
+    check_logits(logits.dims(), &labels);
+    let normalization = match normalization {
+        Normalization::SoftplusMean => kernels::Normalization::SoftplusMean,
+        Normalization::L1Mean => kernels::Normalization::L1Mean,
+        Normalization::None => kernels::Normalization::None,
+    };
+    softmax_rows(logits, labels, RowLoss::Ldr { lambda, margin, normalization })
 }
 
 /// Configuration of the [LDR-KL loss](LdrKlLoss).
@@ -124,6 +143,9 @@ impl LdrKlLoss {
     /// - labels: `[batch]`
     /// - output: `[batch]`
     pub fn forward_no_reduction(&self, logits: Tensor<2>, labels: Tensor<1, Int>) -> Tensor<1> {
+        if fused::available(&logits) {
+            return fused_ldr(logits, labels, vec![self.lambda], self.margin, self.normalization);
+        }
         let f = self.normalization.apply(logits);
         let lambda = f.clone().without_autodiff().slice([0..f.dims()[0], 0..1]).full_like(self.lambda);
         soft_max_of_differences(margin_differences(f, labels, self.margin), lambda)
@@ -222,7 +244,9 @@ impl AldrKlLoss {
         check_ids(&ids, lambdas.dims()[0]);
         let [batch, classes] = logits.dims();
         let log_k = (classes as f64).ln();
-        let f = self.normalization.apply(logits);
+        let fused_logits = fused::available(&logits).then(|| logits.clone());
+        // No gradient flows through the temperatures; where the kernel has the loss, none is recorded here at all.
+        let f = self.normalization.apply(if fused_logits.is_some() { logits.without_autodiff() } else { logits });
         let old = lambdas.clone().select(0, ids.clone()).reshape([batch, 1]);
         let p = activation::softmax(f.clone().without_autodiff() / old, 1).add_scalar(FLOOR);
         let p = p.clone() / p.sum_dim(1);
@@ -231,7 +255,13 @@ impl AldrKlLoss {
         let penalty =
             new.clone().sub_scalar(self.lambda0).square().mul_scalar(self.alpha * log_k / (2.0 * self.lambda0));
         let lambdas = lambdas.select_assign(0, ids, new.clone().reshape([batch]), IndexingUpdateOp::Assign);
-        let losses = soft_max_of_differences(margin_differences(f, labels, self.margin), new);
+        let losses = match fused_logits {
+            Some(logits) => {
+                let lambda = new.into_data().iter::<f64>().collect();
+                fused_ldr(logits, labels, lambda, self.margin, self.normalization)
+            }
+            None => soft_max_of_differences(margin_differences(f, labels, self.margin), new),
+        };
         ((losses - penalty.reshape([batch])).mean(), lambdas)
     }
 }

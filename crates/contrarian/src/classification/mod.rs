@@ -15,6 +15,7 @@ mod h_consistency;
 mod jensen_shannon;
 mod ldr;
 mod level;
+mod linear_cross_entropy;
 mod mae;
 mod margin;
 mod mining;
@@ -37,6 +38,7 @@ pub use h_consistency::{HConsistencyTransform, minimizability_gap_bound};
 pub use jensen_shannon::{JensenShannonLoss, JensenShannonLossConfig};
 pub use ldr::{AldrKlLoss, AldrKlLossConfig, LdrKlLoss, LdrKlLossConfig, Normalization};
 pub use level::Level;
+pub use linear_cross_entropy::{LinearCrossEntropyLoss, LinearCrossEntropyLossConfig};
 pub use mae::{MaeLoss, MaeLossConfig};
 pub use margin::{
     ExponentialLoss, ExponentialLossConfig, HingeLoss, HingeLossConfig, LogisticLoss, LogisticLossConfig,

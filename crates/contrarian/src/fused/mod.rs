@@ -4,6 +4,18 @@
 //! backend, in f32 or f64), [`apply`] runs the kernel on the tensors' memory and enters one node into the autodiff graph;
 //! elsewhere the objective composes Burn's tensor operations.
 
+mod in_batch;
+mod linear;
+mod one_set;
 mod op;
+mod repulsion;
+mod softmax;
+mod two_way;
 
-pub(crate) use op::{Evaluation, Kernel, apply, available};
+pub(crate) use in_batch::InBatch;
+pub(crate) use linear::LinearSoftmaxKernel;
+pub(crate) use one_set::OneSetKernel;
+pub(crate) use op::{Evaluation, Kernel, apply, available, indices};
+pub(crate) use repulsion::RepulsionKernel;
+pub(crate) use softmax::{RowLoss, softmax_rows};
+pub(crate) use two_way::TwoWayKernel;

@@ -5,10 +5,10 @@ use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
 use burn::backend::ops::FloatTensorOps;
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, Backend, Dispatch, DispatchDevice, DispatchTensor, Flex, backend_extension};
-use burn::tensor::{DType, Element, Tensor, TensorData};
+use burn::tensor::{DType, Element, Int, Tensor, TensorData};
 use contrarian_kernels::{KernelError, Real};
 use std::fmt::Debug;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// What a kernel gives in the forward pass.
 pub(crate) struct Evaluation<T> {
@@ -40,14 +40,31 @@ pub(crate) trait FusedKernel: Kernel<f32> + Kernel<f64> {}
 impl<K: Kernel<f32> + Kernel<f64>> FusedKernel for K {}
 
 /// Whether the kernels can work on this tensor: it lies in this machine's memory and is f32 or f64.
+///
+/// The environment variable `CONTRARIAN_KERNELS=off`, read once a process, says no to all: to find out whether a wrong
+/// number comes from a kernel, and to test the composed forms.
 pub(crate) fn available<const D: usize>(tensor: &Tensor<D>) -> bool {
+    static ON: OnceLock<bool> = OnceLock::new();
     let on_cpu = match tensor.device().as_dispatch() {
         DispatchDevice::Flex(_) => true,
         DispatchDevice::Autodiff(device) => matches!(**device, DispatchDevice::Flex(_)),
         #[allow(unreachable_patterns, reason = "which devices there are depends on Burn's features")]
         _ => false,
     };
-    on_cpu && matches!(tensor.dtype(), DType::F32 | DType::F64)
+    on_cpu
+        && matches!(tensor.dtype(), DType::F32 | DType::F64)
+        && *ON.get_or_init(|| std::env::var("CONTRARIAN_KERNELS").as_deref() != Ok("off"))
+}
+
+/// Class indices or positions as a kernel takes them.
+///
+/// # Panics
+/// When one is negative.
+pub(crate) fn indices(labels: Tensor<1, Int>) -> Vec<usize> {
+    let convert = |(at, label): (usize, i64)| {
+        usize::try_from(label).unwrap_or_else(|_| panic!("label {label} at {at} is negative"))
+    };
+    labels.into_data().iter::<i64>().enumerate().map(convert).collect()
 }
 
 /// The kernel's output `[rows]` (or `[1]`), differentiable in one to three inputs.

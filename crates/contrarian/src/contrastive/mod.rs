@@ -1,0 +1,56 @@
+//! Objectives over embeddings: anchors, their positives, and everything else in the batch.
+//!
+//! Rows are scaled to length 1 first where `normalize` says so (the default). On Burn's CPU backend the losses run as
+//! fused kernels: no matrix of all pairs is ever held, and memory grows with the batch, not with its square.
+
+mod cacr;
+mod dcl;
+mod hard_contrastive;
+mod in_batch;
+mod info_nce;
+mod negative_pairs;
+mod nt_xent;
+mod repulsion;
+mod sup_con;
+mod uniformity;
+
+pub use cacr::{
+    CacrLoss, CacrLossConfig, ContrastiveAttractionLoss, ContrastiveAttractionLossConfig, RepulsionCost, Weighting,
+};
+pub use dcl::{DclLoss, DclLossConfig, DclwLoss, DclwLossConfig, Direction, negative_positive_coupling};
+pub use hard_contrastive::{HardContrastiveLoss, HardContrastiveLossConfig};
+pub use info_nce::{InfoNceLoss, InfoNceLossConfig};
+pub use negative_pairs::negative_pair_log_sum_exp;
+pub use nt_xent::{NtXentLoss, NtXentLossConfig};
+pub use repulsion::{ContrastiveRepulsionLoss, ContrastiveRepulsionLossConfig};
+pub use sup_con::{SupConLoss, SupConLossConfig};
+pub use uniformity::{UniformityLoss, UniformityLossConfig};
+
+use crate::InvalidParameter;
+use crate::error::require;
+use burn::tensor::Tensor;
+
+fn require_temperature(temperature: f64) -> Result<(), InvalidParameter> {
+    require(temperature > 0.0 && temperature.is_finite(), "temperature", temperature, "finite and above 0")
+}
+
+/// Rows of length 1; rows of zeros stay, with a finite gradient.
+fn unit_rows(x: Tensor<2>, normalize: bool) -> Tensor<2> {
+    if !normalize {
+        return x;
+    }
+    let square = x.clone().square().sum_dim(1);
+    let zero = square.clone().equal_scalar(0.0);
+    x / square.mask_fill(zero, 1.0).sqrt()
+}
+
+/// Checks that two sets of vectors have one shape; gives it.
+///
+/// # Panics
+/// When they have not, or are empty.
+fn same_shape(first: &Tensor<2>, second: &Tensor<2>) -> [usize; 2] {
+    let [n, dim] = first.dims();
+    assert_eq!(first.dims(), second.dims(), "pairs need two sets of one shape");
+    assert!(n > 0 && dim > 0, "a loss needs at least one pair of vectors, got [{n}, {dim}]");
+    [n, dim]
+}
