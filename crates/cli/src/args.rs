@@ -249,7 +249,7 @@ pub struct BenchArgs {
     /// Print as JSON
     #[arg(long)]
     pub json: bool,
-    /// Measure the one case and form in this process and print the measurement: how the command starts itself
+    /// Measure the one case in this process and print the measurement: how the command starts itself
     #[arg(long, hide = true)]
     pub in_process: bool,
 }

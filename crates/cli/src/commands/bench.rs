@@ -21,18 +21,18 @@ pub fn run(args: &BenchArgs) -> Result<ExitCode, CliError> {
     if args.list {
         return list(&cases, args.json);
     }
+    if args.in_process {
+        let [case] = &cases[..] else {
+            return Err(CliError::Usage("--in-process measures one case".into()));
+        };
+        output::print(&serde_json::to_string(&measure(case, args.rounds)).map_err(std::io::Error::other)?)?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let forms: &[Form] = match args.form {
         FormArg::Fused => &[Form::Fused],
         FormArg::Composed => &[Form::Composed],
         FormArg::Both => &[Form::Fused, Form::Composed],
     };
-    if args.in_process {
-        let ([case], [form]) = (&cases[..], forms) else {
-            return Err(CliError::Usage("--in-process measures one case in one form".into()));
-        };
-        output::print(&serde_json::to_string(&measure(case, *form, args.rounds)).map_err(std::io::Error::other)?)?;
-        return Ok(ExitCode::SUCCESS);
-    }
     let mut rows: Vec<Row> = Vec::new();
     let stop = progress::stop_flag();
     let bar = progress::bar("cases");
@@ -107,7 +107,8 @@ fn in_child(case: &Case, form: Form, rounds: usize, stop: &AtomicBool) -> Result
         .and_then(|program| {
             Command::new(program)
                 .args(["bench", "--in-process", "--case", case.family.name, "--sizes", &case.sizes_text()])
-                .args(["--form", &form.to_string(), "--rounds", &rounds])
+                .args(["--rounds", &rounds])
+                .envs([form.environment()])
                 .stdout(Stdio::piped())
                 .stderr(Stdio::piped())
                 .spawn()

@@ -33,6 +33,27 @@ fn the_table_and_the_json_have_both_forms() {
 }
 
 #[test]
+fn the_forms_of_every_case_agree() {
+    let place = Place::new();
+    let cases: Value = serde_json::from_str(&place.run("bench --list --json").succeeds().out).unwrap();
+    let mut families: Vec<(&str, usize)> = Vec::new();
+    for case in cases.as_array().unwrap() {
+        families.push((case["family"].as_str().unwrap(), case["sizes"].as_array().unwrap().len()));
+    }
+    families.dedup();
+    for (family, sizes) in families {
+        // Neither a multiple of a vector register nor the sizes of the warm-up.
+        let sizes = vec!["37"; sizes].join("x");
+        let run = place.run(&format!("bench --case {family} --sizes {sizes} --rounds 1 --json"));
+        let json: Value = serde_json::from_str(&run.succeeds().out).unwrap();
+        let loss = |form: &str| json[0][form]["loss"].as_f64().unwrap();
+        let (fused, composed) = (loss("fused"), loss("composed"));
+        // In f32, the mean of dozens of logarithms.
+        assert!((fused - composed).abs() <= 1e-5 * composed.abs().max(1.0), "{family}: {fused} {composed}");
+    }
+}
+
+#[test]
 fn the_list_names_what_can_be_asked_for() {
     let place = Place::new();
     let json: Value = serde_json::from_str(&place.run("bench --list --json").succeeds().out).unwrap();

@@ -125,16 +125,20 @@ impl LinearCrossEntropyLoss {
         mean: bool,
     ) -> Tensor<1> {
         let ([n, dim], [classes, width]) = (hidden.dims(), weight.dims());
-        assert!(n > 0 && classes > 0, "a loss needs a row and a class, got hidden [{n}, {dim}], weight [{classes}, {width}]");
+        assert!(
+            n > 0 && classes > 0,
+            "a loss needs a row and a class, got hidden [{n}, {dim}], weight [{classes}, {width}]"
+        );
         assert_eq!(dim, width, "hidden is [{n}, {dim}], so weight must be [classes, {dim}], not [{classes}, {width}]");
         let labels: Vec<usize> = labels
             .into_data()
             .iter::<i64>()
             .map(|label| match label {
                 _ if Some(label) == self.ignore_index => IGNORED,
-                _ => usize::try_from(label).ok().filter(|&label| label < classes).unwrap_or_else(|| {
-                    panic!("label {label} is not in 0..{classes} and is not the ignored label")
-                }),
+                _ => usize::try_from(label)
+                    .ok()
+                    .filter(|&label| label < classes)
+                    .unwrap_or_else(|| panic!("label {label} is not in 0..{classes} and is not the ignored label")),
             })
             .collect();
         assert_eq!(labels.len(), n, "{} labels for {n} rows", labels.len());
@@ -158,8 +162,8 @@ impl LinearCrossEntropyLoss {
         let at = Tensor::<1, Int>::from_data(TensorData::new(at, [n]), &device).reshape([n, 1]);
         let own: Tensor<1> = logits.clone().gather(1, at).reshape([n]);
         let log_z: Tensor<1> = log_sum_exp(logits.clone()).reshape([n]);
-        let mut losses = log_z.clone() - own.mul_scalar(1.0 - self.label_smoothing)
-            + log_z.square().mul_scalar(self.log_z_penalty);
+        let mut losses =
+            log_z.clone() - own.mul_scalar(1.0 - self.label_smoothing) + log_z.square().mul_scalar(self.log_z_penalty);
         if self.label_smoothing > 0.0 {
             losses = losses - logits.mean_dim(1).reshape([n]).mul_scalar(self.label_smoothing);
         }

@@ -210,11 +210,7 @@ impl CacrLossConfig {
     /// When [`validate`](Self::validate) fails, with its message.
     pub fn init(&self) -> CacrLoss {
         self.validate().unwrap_or_else(|error| panic!("{error}"));
-        CacrLoss {
-            attraction: self.attraction().init(),
-            repulsion: self.repulsion().init(),
-            normalize: self.normalize,
-        }
+        CacrLoss { attraction: self.attraction().init(), repulsion: self.repulsion().init(), normalize: self.normalize }
     }
 }
 

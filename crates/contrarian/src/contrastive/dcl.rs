@@ -114,12 +114,7 @@ impl DclLoss {
     ///
     /// # Panics
     /// As [`forward`](Self::forward).
-    pub fn forward_no_reduction(
-        &self,
-        first: Tensor<2>,
-        second: Tensor<2>,
-        negatives: Option<Tensor<2>>,
-    ) -> Tensor<1> {
+    pub fn forward_no_reduction(&self, first: Tensor<2>, second: Tensor<2>, negatives: Option<Tensor<2>>) -> Tensor<1> {
         self.compute(first, second, negatives, false)
     }
 
@@ -265,12 +260,7 @@ impl DclwLoss {
     ///
     /// # Panics
     /// As [`forward`](Self::forward).
-    pub fn forward_no_reduction(
-        &self,
-        first: Tensor<2>,
-        second: Tensor<2>,
-        negatives: Option<Tensor<2>>,
-    ) -> Tensor<1> {
+    pub fn forward_no_reduction(&self, first: Tensor<2>, second: Tensor<2>, negatives: Option<Tensor<2>>) -> Tensor<1> {
         let (negatives, positives) = self.parts(first, second, negatives, false);
         let positives = match self.direction {
             Direction::Both => Tensor::cat(vec![positives.clone(), positives], 0),

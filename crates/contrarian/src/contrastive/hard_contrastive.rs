@@ -105,13 +105,7 @@ impl HardContrastiveLoss {
         self.compute(anchors, positives, negatives, false)
     }
 
-    fn compute(
-        &self,
-        anchors: Tensor<2>,
-        positives: Tensor<2>,
-        negatives: Option<Tensor<2>>,
-        mean: bool,
-    ) -> Tensor<1> {
+    fn compute(&self, anchors: Tensor<2>, positives: Tensor<2>, negatives: Option<Tensor<2>>, mean: bool) -> Tensor<1> {
         let [n, dim] = same_shape(&anchors, &positives);
         let (x, y) = (unit_rows(anchors, self.normalize), unit_rows(positives, self.normalize));
         let candidates = match negatives {

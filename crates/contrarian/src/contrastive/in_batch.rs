@@ -24,7 +24,8 @@ impl InBatch {
         let scores = anchors.matmul(candidates.transpose()).mul_scalar(1.0 / self.temperature);
         let m = scores.dims()[1];
         let positive_mask = columns(&self.positives, m, &scores);
-        let positives: Tensor<1> = scores.clone().mask_fill(positive_mask.clone().bool_not(), 0.0).sum_dim(1).reshape([n]);
+        let positives: Tensor<1> =
+            scores.clone().mask_fill(positive_mask.clone().bool_not(), 0.0).sum_dim(1).reshape([n]);
         let mut negatives = scores.mask_fill(positive_mask, NOTHING);
         if let Some(own) = &self.own {
             let mask = columns(own, m, &negatives);

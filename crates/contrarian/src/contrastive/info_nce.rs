@@ -136,13 +136,7 @@ impl InfoNceLoss {
         self.compute(anchors, positives, negatives, false)
     }
 
-    fn compute(
-        &self,
-        anchors: Tensor<2>,
-        positives: Tensor<2>,
-        negatives: Option<Tensor<2>>,
-        mean: bool,
-    ) -> Tensor<1> {
+    fn compute(&self, anchors: Tensor<2>, positives: Tensor<2>, negatives: Option<Tensor<2>>, mean: bool) -> Tensor<1> {
         let [n, dim] = same_shape(&anchors, &positives);
         let (x, y) = (unit_rows(anchors, self.normalize), unit_rows(positives, self.normalize));
         let temperature = self.temperature;

@@ -88,12 +88,7 @@ impl NtXentLoss {
     ///
     /// # Panics
     /// As [`forward`](Self::forward).
-    pub fn forward_no_reduction(
-        &self,
-        first: Tensor<2>,
-        second: Tensor<2>,
-        negatives: Option<Tensor<2>>,
-    ) -> Tensor<1> {
+    pub fn forward_no_reduction(&self, first: Tensor<2>, second: Tensor<2>, negatives: Option<Tensor<2>>) -> Tensor<1> {
         self.compute(first, second, negatives, false)
     }
 

@@ -150,9 +150,7 @@ impl ContrastiveRepulsionLoss {
         };
         let log_w = if self.detach_weights { log_w.detach() } else { log_w };
         match self.cost {
-            RepulsionCost::Euclidean => {
-                (log_w.exp() * d).mask_fill(own, 0.0).sum().mul_scalar(-1.0 / n as f64)
-            }
+            RepulsionCost::Euclidean => (log_w.exp() * d).mask_fill(own, 0.0).sum().mul_scalar(-1.0 / n as f64),
             RepulsionCost::Rbf => {
                 let all = away(log_w - d.mul_scalar(self.t)).reshape([1, n * n]);
                 log_sum_exp(all).reshape([1]).sub_scalar((n as f64).ln())

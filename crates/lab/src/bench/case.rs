@@ -14,6 +14,17 @@ pub enum Form {
     Composed,
 }
 
+impl Form {
+    /// The environment variable, and its value, with which a process computes in this form: the kernels are switched for
+    /// a whole process.
+    pub fn environment(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Fused => ("CONTRARIAN_KERNELS", "on"),
+            Self::Composed => ("CONTRARIAN_KERNELS", "off"),
+        }
+    }
+}
+
 impl fmt::Display for Form {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         f.pad(match self {

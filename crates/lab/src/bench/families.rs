@@ -1,15 +1,63 @@
-use super::Form::{self, Composed, Fused};
 use super::case::Family;
-use super::inputs::{labels, matrix};
-use super::measure::{Step, backward, leaf};
+use super::inputs::{labels, matrix, vector, views};
+use super::measure::{Outcome, Step, backward, leaf};
 use burn::tensor::{Int, Tensor};
-use contrarian::classification::{CompSumLossConfig, CrossEntropyLossConfig, FocalLossConfig, LdrKlLossConfig};
+use contrarian::classification::{
+    CompSumLossConfig, CrossEntropyLossConfig, FocalLossConfig, LdrKlLossConfig, LinearCrossEntropyLossConfig,
+};
+use contrarian::contrastive::{DclLossConfig, InfoNceLossConfig, NtXentLossConfig};
 
-/// Logits of a batch of a thousand classes, and of a vocabulary.
+/// Temperature of the in-batch losses.
+const TEMPERATURE: f64 = 0.1;
+
+const IN_BATCH: &[&[usize]] = &[&[1024, 128], &[4096, 128], &[16384, 128]];
+
+/// A batch over a thousand classes, and over a vocabulary.
 const LOGITS: &[&[usize]] = &[&[4096, 1000], &[512, 50_000]];
 
 /// What is measured. `bench/kernels/pytorch.py` has the same work in PyTorch under the same names.
 pub const FAMILIES: &[Family] = &[
+    Family {
+        name: "info-nce",
+        summary: "InfoNCE, one way",
+        sizes: &["pairs", "dim"],
+        measured: IN_BATCH,
+        textbook: |sizes| sizes[0] * sizes[0],
+        prepare: |sizes| {
+            let loss = InfoNceLossConfig::new().with_temperature(TEMPERATURE).with_normalize(false).init();
+            over_views(sizes, move |x, y| loss.forward(x, y))
+        },
+    },
+    Family {
+        name: "decoupled-contrastive",
+        summary: "the decoupled contrastive loss, both directions",
+        sizes: &["pairs", "dim"],
+        measured: IN_BATCH,
+        textbook: |sizes| 4 * sizes[0] * sizes[0],
+        prepare: |sizes| {
+            let loss = DclLossConfig::new().with_temperature(TEMPERATURE).with_normalize(false).init();
+            over_views(sizes, move |x, y| loss.forward(x, y))
+        },
+    },
+    Family {
+        name: "nt-xent",
+        summary: "NT-Xent (pytorch-metric-learning's form holds the cube of the batch)",
+        sizes: &["pairs", "dim"],
+        measured: &[&[64, 128], &[128, 128], &[256, 128], &[512, 128], &[1024, 128]],
+        textbook: |sizes| 4 * sizes[0] * sizes[0],
+        prepare: |sizes| {
+            let loss = NtXentLossConfig::new().with_temperature(TEMPERATURE).with_normalize(false).init();
+            over_views(sizes, move |x, y| loss.forward(x, y))
+        },
+    },
+    Family {
+        name: "matrix-products",
+        summary: "the three products of an in-batch loss alone, by Burn in both forms: what there is to reach",
+        sizes: &["pairs", "dim"],
+        measured: IN_BATCH,
+        textbook: |sizes| sizes[0] * sizes[0],
+        prepare: products,
+    },
     Family {
         name: "cross-entropy",
         summary: "cross-entropy over logits",
@@ -18,10 +66,7 @@ pub const FAMILIES: &[Family] = &[
         textbook: |sizes| sizes[0] * sizes[1],
         prepare: |sizes| {
             let loss = CrossEntropyLossConfig::new().init();
-            over_logits(sizes, move |form, h, y| match form {
-                Fused => loss.forward(h, y),
-                Composed => loss.forward(h, y),
-            })
+            over_logits(sizes, move |h, y| loss.forward(h, y))
         },
     },
     Family {
@@ -32,10 +77,7 @@ pub const FAMILIES: &[Family] = &[
         textbook: |sizes| sizes[0] * sizes[1],
         prepare: |sizes| {
             let loss = LdrKlLossConfig::new().init();
-            over_logits(sizes, move |form, h, y| match form {
-                Fused => loss.forward(h, y),
-                Composed => loss.forward(h, y),
-            })
+            over_logits(sizes, move |h, y| loss.forward(h, y))
         },
     },
     Family {
@@ -46,10 +88,7 @@ pub const FAMILIES: &[Family] = &[
         textbook: |sizes| sizes[0] * sizes[1],
         prepare: |sizes| {
             let loss = CompSumLossConfig::new().with_tau(1.5).init();
-            over_logits(sizes, move |form, h, y| match form {
-                Fused => loss.forward(h, y),
-                Composed => loss.forward(h, y),
-            })
+            over_logits(sizes, move |h, y| loss.forward(h, y))
         },
     },
     Family {
@@ -60,19 +99,53 @@ pub const FAMILIES: &[Family] = &[
         textbook: |sizes| sizes[0] * sizes[1],
         prepare: |sizes| {
             let loss = FocalLossConfig::new().init();
-            over_logits(sizes, move |form, h, y| match form {
-                Fused => loss.forward(h, y),
-                Composed => loss.forward(h, y),
+            over_logits(sizes, move |h, y| loss.forward(h, y))
+        },
+    },
+    Family {
+        name: "linear-cross-entropy",
+        summary: "a linear layer with bias and the cross-entropy of its softmax",
+        sizes: &["batch", "dim", "classes"],
+        measured: &[&[2048, 512, 50_000]],
+        textbook: |sizes| sizes[0] * sizes[2],
+        prepare: |sizes| {
+            let &[batch, dim, classes] = sizes else { unreachable!("a case has its family's sizes") };
+            let loss = LinearCrossEntropyLossConfig::new().init();
+            let (hidden, weight) = (matrix(0, batch, dim, 1.0), matrix(1, classes, dim, 0.1));
+            let (bias, labels) = (vector(2, classes, 0.1), labels(3, batch, classes));
+            Box::new(move || {
+                let (hidden, weight, bias) = (leaf(&hidden), leaf(&weight), leaf(&bias));
+                let value = loss.forward(hidden.clone(), weight.clone(), Some(bias.clone()), labels.clone());
+                backward(value, &[&hidden, &weight, &bias])
             })
         },
     },
 ];
 
-fn over_logits(sizes: &[usize], loss: impl Fn(Form, Tensor<2>, Tensor<1, Int>) -> Tensor<1> + 'static) -> Step {
+fn over_views(sizes: &[usize], loss: impl Fn(Tensor<2>, Tensor<2>) -> Tensor<1> + 'static) -> Step {
+    let [first, second] = views(sizes[0], sizes[1]);
+    Box::new(move || {
+        let (first, second) = (leaf(&first), leaf(&second));
+        backward(loss(first.clone(), second.clone()), &[&first, &second])
+    })
+}
+
+fn over_logits(sizes: &[usize], loss: impl Fn(Tensor<2>, Tensor<1, Int>) -> Tensor<1> + 'static) -> Step {
     let (batch, classes) = (sizes[0], sizes[1]);
     let (logits, labels) = (matrix(0, batch, classes, 4.0), labels(1, batch, classes));
-    Box::new(move |form| {
+    Box::new(move || {
         let logits = leaf(&logits);
-        backward(loss(form, logits.clone(), labels.clone()), &[&logits])
+        backward(loss(logits.clone(), labels.clone()), &[&logits])
+    })
+}
+
+/// Scores, and the two products of their gradient with the vectors; the scores stand in for that gradient.
+fn products(sizes: &[usize]) -> Step {
+    let [first, second] = views(sizes[0], sizes[1]).map(Tensor::without_autodiff);
+    Box::new(move || {
+        let scores = first.clone().matmul(second.clone().transpose());
+        let gradients = [scores.clone().matmul(second.clone()), scores.clone().transpose().matmul(first.clone())];
+        let gradient_bytes = gradients.map(|gradient| gradient.shape().num_elements() as u64 * 4).iter().sum();
+        Outcome { loss: scores.slice([0..1, 0..1]).into_scalar::<f64>(), gradient_bytes }
     })
 }

@@ -1,11 +1,11 @@
-use super::{Case, Form};
+use super::Case;
 use crate::memory;
 use burn::tensor::{Gradients, Tensor};
 use serde::{Deserialize, Serialize};
 use std::time::Instant;
 
 /// Runs the work once: loss and all gradients.
-pub(super) type Step = Box<dyn Fn(Form) -> Outcome>;
+pub(super) type Step = Box<dyn Fn() -> Outcome>;
 
 /// What one run gave.
 pub(super) struct Outcome {
@@ -40,7 +40,7 @@ pub(super) fn backward(loss: Tensor<1>, leaves: &[&dyn Leaf]) -> Outcome {
     Outcome { loss: loss.into_scalar::<f64>(), gradient_bytes }
 }
 
-/// What one form of a case costs.
+/// What a case costs in one form.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Measurement {
     /// Milliseconds of loss and gradients, the median of the rounds.
@@ -56,27 +56,27 @@ pub struct Measurement {
     pub loss: f64,
 }
 
-/// Measures one form of a case in this process: memory in a first run, which is also the warm-up, then `rounds` timed
-/// ones.
+/// Measures a case in this process: memory in a first run, which is also the warm-up, then `rounds` timed ones. The form is
+/// the one that the process was started for, see [`Form::environment`](super::Form::environment).
 ///
 /// The process should have done nothing else before: memory that the allocator kept would hide what the case needs.
 ///
 /// # Panics
 /// When `rounds` is 0.
-pub fn measure(case: &Case, form: Form, rounds: usize) -> Measurement {
+pub fn measure(case: &Case, rounds: usize) -> Measurement {
     assert!(rounds > 0, "a median needs a round");
     // Code and threads are no memory of the case.
-    (case.family.prepare)(&case.tiny().sizes)(form);
+    (case.family.prepare)(&case.tiny().sizes)();
     let step = (case.family.prepare)(&case.sizes);
     let before = memory::resident();
     let reset = memory::reset_peak();
-    let Outcome { loss, gradient_bytes } = step(form);
+    let Outcome { loss, gradient_bytes } = step();
     let extra_memory = before.zip(memory::peak()).filter(|_| reset);
     let extra_memory = extra_memory.map(|(before, peak)| peak.saturating_sub(before + gradient_bytes));
     let rounds: Vec<f64> = (0..rounds)
         .map(|_| {
             let started = Instant::now();
-            step(form);
+            step();
             started.elapsed().as_secs_f64() * 1e3
         })
         .collect();
@@ -92,20 +92,6 @@ fn median(values: &[f64]) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bench::FAMILIES;
-
-    #[test]
-    fn the_forms_of_every_family_agree() {
-        for family in FAMILIES {
-            // Odd sizes, with few enough classes and dimensions that the tiny warm-up differs too.
-            let sizes = vec![17; family.sizes.len()];
-            let case = family.at(&sizes).unwrap();
-            let fused = measure(&case, Form::Fused, 1);
-            let composed = measure(&case, Form::Composed, 1);
-            let bound = 1e-5 * composed.loss.abs().max(1.0);
-            assert!((fused.loss - composed.loss).abs() <= bound, "{case}: {} {}", fused.loss, composed.loss);
-        }
-    }
 
     #[test]
     fn the_median_of_an_even_number_lies_between() {
