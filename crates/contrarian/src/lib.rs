@@ -23,6 +23,7 @@ mod error;
 mod fused;
 mod numerics;
 mod objective;
+pub mod ranking;
 pub mod registry;
 
 pub use error::InvalidParameter;

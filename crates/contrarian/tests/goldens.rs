@@ -2,6 +2,9 @@
 //!
 //! The folder is `CONTRARIAN_GOLDENS`, or `tests/goldens`. One line is printed a case and precision; an unknown function,
 //! parameter or output is a failure. Run with `--nocapture` to see the lines.
+//!
+//! An objective with a fused and a composed form gives each output twice, as `name` and as `composed:name`: both are held to
+//! the same expected values and bounds.
 
 mod support;
 
@@ -85,23 +88,37 @@ fn check(case: &Case, precision: Precision) -> Result<f64, String> {
             let _ = write!(problems, "output `{name}` is not computed; ");
             continue;
         };
-        if values.len() != expected.data.len() {
-            let _ = write!(problems, "`{name}` has {} numbers, expected {}; ", values.len(), expected.data.len());
-            continue;
-        }
-        let size = expected.data.iter().fold(0.0f64, |m, v| m.max(v.abs()));
-        for (index, (value, wanted)) in values.iter().zip(&expected.data).enumerate() {
-            let scale = wanted.abs().max(size * floor).max(f64::MIN_POSITIVE);
-            // Where everything expected is 0 there is nothing to be relative to: the bound itself is the scale.
-            let error = if size == 0.0 { value.abs() } else { (value - wanted).abs() / scale };
-            largest = largest.max(error);
-            if error > bound || !error.is_finite() {
-                let _ = write!(problems, "`{name}`[{index}] is {value}, expected {wanted} (error {error:.1e}); ");
-                break;
+        let composed = format!("composed:{name}");
+        let forms = [(name, Some(values)), (&composed, found.get(composed.as_str()))];
+        for (name, values) in forms.into_iter().filter_map(|(name, values)| Some((name, values?))) {
+            if values.len() != expected.data.len() {
+                let _ = write!(problems, "`{name}` has {} numbers, expected {}; ", values.len(), expected.data.len());
+                continue;
+            }
+            let size = expected.data.iter().fold(0.0f64, |m, v| m.max(v.abs()));
+            for (index, (value, wanted)) in values.iter().zip(&expected.data).enumerate() {
+                let scale = wanted.abs().max(size * floor).max(f64::MIN_POSITIVE);
+                // Where everything expected is 0 there is nothing to be relative to: the bound itself is the scale.
+                let error = if size == 0.0 { value.abs() } else { (value - wanted).abs() / scale };
+                largest = largest.max(error);
+                if error > bound || !error.is_finite() {
+                    let _ = write!(problems, "`{name}`[{index}] is {value}, expected {wanted} (error {error:.1e}); ");
+                    break;
+                }
             }
         }
     }
     if problems.is_empty() { Ok(largest) } else { Err(problems) }
+}
+
+/// The same without the fused kernels: they are switched off for a whole process, so this is one of its own.
+#[test]
+fn goldens_of_the_composed_forms() {
+    let mut command = std::process::Command::new(std::env::current_exe().unwrap());
+    let output = command.args(["--exact", "goldens", "--nocapture"]).env("CONTRARIAN_KERNELS", "off").output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    let failures: Vec<&str> = text.lines().filter(|line| line.starts_with("FAIL")).collect();
+    assert!(output.status.success() && text.contains(" checks, 0 failed"), "{failures:#?}");
 }
 
 #[test]

@@ -15,6 +15,8 @@ mod ldr;
 mod linear_softmax;
 mod matmul;
 mod pair_softmax;
+pub mod pairwise;
+pub mod plackett_luce;
 mod real;
 mod repulsion;
 pub mod simd;

@@ -68,6 +68,10 @@ pub trait Real:
 
     /// `e^self - 1` without cancellation, for `|self| <= 1`.
     fn exp_m1<const FMA: bool>(self) -> Self;
+
+    /// An integer that is the smaller the larger the number: keys for sorting in descending order. 0 and -0 have the same;
+    /// the key of plus infinity is above 0, and those of f32 are below `2^32`.
+    fn descending_key(self) -> u64;
 }
 
 /// `ln(1 + e^x)` and its derivative, the logistic function of `x`.
@@ -194,6 +198,14 @@ impl Real for f32 {
         }
         Real::mul_add::<FMA>(p * self, self, self)
     }
+
+    #[inline(always)]
+    fn descending_key(self) -> u64 {
+        // Adding 0 makes -0 a 0. The bits of positive numbers ascend with them, those of negative ones descend.
+        let bits = (self + 0.0).to_bits();
+        let ascending = if bits >> 31 == 1 { !bits } else { bits | 1 << 31 };
+        u64::from(!ascending)
+    }
 }
 
 impl Real for f64 {
@@ -259,6 +271,14 @@ impl Real for f64 {
     #[inline(always)]
     fn exp_m1<const FMA: bool>(self) -> Self {
         f64::exp_m1(self)
+    }
+
+    #[inline(always)]
+    fn descending_key(self) -> u64 {
+        // Adding 0 makes -0 a 0. The bits of positive numbers ascend with them, those of negative ones descend.
+        let bits = (self + 0.0).to_bits();
+        let ascending = if bits >> 63 == 1 { !bits } else { bits | 1 << 63 };
+        !ascending
     }
 }
 

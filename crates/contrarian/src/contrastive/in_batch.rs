@@ -31,14 +31,10 @@ impl InBatch {
             let mask = columns(own, m, &negatives);
             negatives = negatives.mask_fill(mask, NOTHING);
         }
-        if let Some(share) = self.hardest.filter(|&share| share < 1.0) {
-            let count = m - 1 - usize::from(self.own.is_some());
-            let keep = ((share * count as f64 - 1e-9).ceil() as usize).max(1);
-            if keep < count {
-                let threshold = negatives.clone().without_autodiff().topk(keep, 1).slice([0..n, keep - 1..keep]);
-                let easy = negatives.clone().without_autodiff().lower(threshold);
-                negatives = negatives.mask_fill(easy, NOTHING);
-            }
+        let count = m - 1 - usize::from(self.own.is_some());
+        let plain = negatives.clone().without_autodiff();
+        if let Some(threshold) = self.hardest.and_then(|share| hardest_threshold(plain.clone(), share, count)) {
+            negatives = negatives.mask_fill(plain.lower(threshold), NOTHING);
         }
         let negatives: Tensor<1> = log_sum_exp(negatives).reshape([n]);
         if self.negatives_only {
@@ -47,6 +43,15 @@ impl InBatch {
         let gap = negatives - positives;
         if self.coupled { softplus(gap) } else { gap }
     }
+}
+
+/// The smallest score that is kept in each row, `[n, 1]`: the K-th largest, `K = max(1, ceil(share count))`, where `count`
+/// scores of each row take part and the others are below them all. `None` where all are kept.
+pub(super) fn hardest_threshold(scores: Tensor<2>, share: f64, count: usize) -> Option<Tensor<2>> {
+    // A billionth off, so that 0.1 of 30 is 3 and not 4.
+    let keep = ((share * count as f64 - 1e-9).ceil() as usize).max(1);
+    let n = scores.dims()[0];
+    (keep < count).then(|| scores.topk(keep, 1).slice([0..n, keep - 1..keep]))
 }
 
 /// True at one column of each row.

@@ -10,7 +10,9 @@ mod in_batch;
 mod info_nce;
 mod negative_pairs;
 mod nt_xent;
+mod penalty;
 mod repulsion;
+mod simple;
 mod sup_con;
 mod uniformity;
 
@@ -22,7 +24,9 @@ pub use hard_contrastive::{HardContrastiveLoss, HardContrastiveLossConfig};
 pub use info_nce::{InfoNceLoss, InfoNceLossConfig};
 pub use negative_pairs::negative_pair_log_sum_exp;
 pub use nt_xent::{NtXentLoss, NtXentLossConfig};
+pub use penalty::{PenaltyDistribution, alignment, penalty_distribution, tolerance};
 pub use repulsion::{ContrastiveRepulsionLoss, ContrastiveRepulsionLossConfig};
+pub use simple::{SimpleContrastiveLoss, SimpleContrastiveLossConfig};
 pub use sup_con::{SupConLoss, SupConLossConfig};
 pub use uniformity::{UniformityLoss, UniformityLossConfig};
 

@@ -1,5 +1,8 @@
 //! The one table from a golden case's function and parameters to our code.
 
+mod contrastive;
+mod ranking;
+
 use burn::config::Config;
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 use contrarian::classification::*;
@@ -147,7 +150,13 @@ pub fn evaluate(function: &str, params: &Map<String, Value>, inputs: &Tensors) -
         "soft_confusion" => confusion(params, inputs)?,
         "AldrKlLoss" => aldr(params, inputs)?,
         "EnsLoss" => ens_loss(params, inputs)?,
-        _ => return Err(format!("unknown function `{function}`")),
+        "mw_loss" => ranking::mw_loss(params, inputs)?,
+        "mw_loss_pools" => ranking::mw_loss_pools(params, inputs)?,
+        "roc_curve" => ranking::roc_curve(inputs)?,
+        "pld_loss" => ranking::pld_loss(params, inputs)?,
+        _ => {
+            contrastive::evaluate(function, params, inputs)?.ok_or_else(|| format!("unknown function `{function}`"))?
+        }
     })
 }
 

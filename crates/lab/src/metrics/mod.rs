@@ -3,6 +3,7 @@
 mod confusion;
 mod curves;
 mod metric;
+pub mod pools;
 mod ranking;
 mod threshold;
 
