@@ -152,7 +152,7 @@ def over_pools(temperature):
 
 
 def over_lists(batch, classes):
-    others = [uniform(1, (batch, classes), 4), labels(2, batch, classes)]
+    others = [uniform(2, (batch, classes), 4), labels(1, batch, classes)]
     return plackett_luce, [uniform(0, (batch, classes), 4)], others
 
 
@@ -166,7 +166,8 @@ FAMILIES = {
     "comp-sum": over_logits(comp_sum),
     "focal": over_logits(focal),
     "linear-cross-entropy": over_hidden,
-    "mann-whitney": over_pools(1.0),
+    "mann-whitney": over_pools(0.01),
+    "mann-whitney-near": over_pools(1.0),
     "plackett-luce": over_lists,
 }
 

@@ -3,6 +3,8 @@
 //! `cargo bench -p contrarian-kernels`, or one kernel by name: `cargo bench -p contrarian-kernels -- info_nce`. The sizes
 //! that matter, memory and the comparison with PyTorch are those of `contrarian bench` and `bench/kernels`.
 
+use contrarian_kernels::pairwise::{PairReduction, mann_whitney, pairwise_squared_hinge};
+use contrarian_kernels::plackett_luce::{RankWeights, plackett_luce_distillation};
 use contrarian_kernels::simd::{self, LANES, Work};
 use contrarian_kernels::{
     Contrast, Ldr, LinearSoftmax, Normalization, Real, RepulsionCost, SoftmaxLoss, SoftmaxRows, pair_log_sum_exp,
@@ -155,4 +157,31 @@ fn rows_brier(bencher: Bencher) {
 fn rows_ldr(bencher: Bencher) {
     let ldr = Ldr { lambda: &[1.0], margin: 0.1, normalization: Normalization::SoftplusMean };
     rows(bencher, &SoftmaxLoss::Ldr(ldr));
+}
+
+/// 200 scores against 20,000; the temperature decides how many pairs need an exponential.
+#[divan::bench(args = [0.01, 1.0])]
+fn pairs_mann_whitney(bencher: Bencher, temperature: f64) {
+    let (positives, negatives) = (numbers(200, std::f64::consts::SQRT_2), numbers(20_000, std::f64::consts::E));
+    bencher
+        .counter(ItemsCount::new(positives.len() * negatives.len()))
+        .bench_local(|| mann_whitney(black_box(&positives), &negatives, temperature, PairReduction::MeanPairs));
+}
+
+#[divan::bench]
+fn pairs_squared_hinge(bencher: Bencher) {
+    let (positives, negatives) = (numbers(200, std::f64::consts::SQRT_2), numbers(20_000, std::f64::consts::E));
+    bencher.bench_local(|| pairwise_squared_hinge(black_box(&positives), &negatives, 1.0, PairReduction::MeanPairs));
+}
+
+/// 256 lists of 1000, the order from the teacher.
+#[divan::bench]
+fn lists_plackett_luce(bencher: Bencher) {
+    let (rows, items) = (256, 1000);
+    let [student, teacher] = [std::f64::consts::SQRT_2, std::f64::consts::E].map(|step| numbers(rows * items, step));
+    let labels: Vec<usize> = (0..rows).map(|row| row * 7 % items).collect();
+    bencher.counter(ItemsCount::new(rows * items)).bench_local(|| {
+        let weights = RankWeights::Teacher { temperature: 1.0 };
+        plackett_luce_distillation(black_box(&student), &teacher, rows, items, &labels, weights)
+    });
 }

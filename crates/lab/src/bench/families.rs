@@ -6,6 +6,7 @@ use contrarian::classification::{
     CompSumLossConfig, CrossEntropyLossConfig, FocalLossConfig, LdrKlLossConfig, LinearCrossEntropyLossConfig,
 };
 use contrarian::contrastive::{DclLossConfig, InfoNceLossConfig, NtXentLossConfig};
+use contrarian::ranking::{MwLossConfig, PlackettLuceLossConfig};
 
 /// Temperature of the in-batch losses.
 const TEMPERATURE: f64 = 0.1;
@@ -14,6 +15,8 @@ const IN_BATCH: &[&[usize]] = &[&[1024, 128], &[4096, 128], &[16384, 128]];
 
 /// A batch over a thousand classes, and over a vocabulary.
 const LOGITS: &[&[usize]] = &[&[4096, 1000], &[512, 50_000]];
+
+const POOLS: &[&[usize]] = &[&[1000, 100_000]];
 
 /// What is measured. `bench/kernels/pytorch.py` has the same work in PyTorch under the same names.
 pub const FAMILIES: &[Family] = &[
@@ -120,6 +123,34 @@ pub const FAMILIES: &[Family] = &[
             })
         },
     },
+    Family {
+        name: "mann-whitney",
+        summary: "Mann-Whitney over all pairs of scores, temperature 0.01 (its default): most pairs are far apart",
+        sizes: &["positives", "negatives"],
+        measured: POOLS,
+        textbook: |sizes| sizes[0] * sizes[1],
+        prepare: |sizes| over_pools(sizes, 0.01),
+    },
+    Family {
+        name: "mann-whitney-near",
+        summary: "Mann-Whitney, temperature 1: every pair needs its exponential",
+        sizes: &["positives", "negatives"],
+        measured: POOLS,
+        textbook: |sizes| sizes[0] * sizes[1],
+        prepare: |sizes| over_pools(sizes, 1.0),
+    },
+    Family {
+        name: "plackett-luce",
+        summary: "Plackett-Luce distillation: the label first, then the teacher's order",
+        sizes: &["batch", "classes"],
+        measured: &[&[4096, 1000]],
+        textbook: |sizes| sizes[0] * sizes[1],
+        prepare: |sizes| {
+            let loss = PlackettLuceLossConfig::new().init();
+            let teacher = matrix(2, sizes[0], sizes[1], 4.0);
+            over_logits(sizes, move |student, labels| loss.forward(student, teacher.clone(), labels))
+        },
+    },
 ];
 
 fn over_views(sizes: &[usize], loss: impl Fn(Tensor<2>, Tensor<2>) -> Tensor<1> + 'static) -> Step {
@@ -136,6 +167,15 @@ fn over_logits(sizes: &[usize], loss: impl Fn(Tensor<2>, Tensor<1, Int>) -> Tens
     Box::new(move || {
         let logits = leaf(&logits);
         backward(loss(logits.clone(), labels.clone()), &[&logits])
+    })
+}
+
+fn over_pools(sizes: &[usize], temperature: f64) -> Step {
+    let (positives, negatives) = (vector(0, sizes[0], 1.0), vector(1, sizes[1], 1.0));
+    let loss = MwLossConfig::new().with_temperature(temperature).init();
+    Box::new(move || {
+        let (positives, negatives) = (leaf(&positives), leaf(&negatives));
+        backward(loss.pools(positives.clone(), negatives.clone()), &[&positives, &negatives])
     })
 }
 
