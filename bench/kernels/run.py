@@ -6,6 +6,7 @@ both sides; the losses must agree. Needs torch, numpy, pytorch-metric-learning a
 
     python bench/kernels/run.py                  # writes docs/benchmarks.md and docs/ntxent-growth.svg
     python bench/kernels/run.py --case info-nce  # prints a part and writes nothing
+    python bench/kernels/run.py --check          # a minute: do both sides compute the same?
 """
 
 import argparse
@@ -99,6 +100,18 @@ def available_memory():
     raise RuntimeError("/proc/meminfo does not say what is available")
 
 
+def ask(workers, results, count):
+    """Rounds of every PyTorch process; one that fails is left out from then on, and its result says so."""
+    times = {}
+    for mode, worker in list(workers.items()):
+        try:
+            times[mode] = worker.rounds(count)
+        except Failed as reason:
+            results[mode] = {"failed": str(reason)}
+            del workers[mode]
+    return times
+
+
 def measure(binary, case, limit):
     """What each library takes: {"ours" | "eager" | "compile": {"ms", "extra", "loss"} or {"failed"}}."""
     results, workers = {}, {}
@@ -115,14 +128,14 @@ def measure(binary, case, limit):
                 results[mode] = {"failed": str(reason)}
         ours = contrarian(binary, *asked, 1)[0]["fused"]
         results["ours"] = {"loss": ours["loss"], "extras": [], "rounds": []}
-        slowest = max([ours["milliseconds"], *(statistics.median(w.rounds(1)) for w in workers.values())])
+        slowest = max([ours["milliseconds"], *(max(times) for times in ask(workers, results, 1).values())])
         count = int(min(max(500 / slowest, 1), 20))
         for _ in range(ROUNDS if slowest < SLOW_MS else SLOW_ROUNDS):
             ours = contrarian(binary, *asked, count)[0]["fused"]
             results["ours"]["rounds"] += ours["rounds"]
             results["ours"]["extras"].append(ours["extra_memory"])
-            for mode, worker in workers.items():
-                results[mode]["rounds"] += worker.rounds(count)
+            for mode, times in ask(workers, results, count).items():
+                results[mode]["rounds"] += times
     finally:
         for worker in workers.values():
             worker.close()
@@ -131,10 +144,23 @@ def measure(binary, case, limit):
         if "failed" in result:
             continue
         result["ms"] = statistics.median(result.pop("rounds"))
-        ours = results["ours"]["loss"]
-        if abs(result["loss"] - ours) > AGREEMENT * max(abs(ours), 1):
-            sys.exit(f"{case['case']}: the loss is {ours} in contrarian and {result['loss']} in {who}; they must agree")
+        agree(case["case"], who, result["loss"], results["ours"]["loss"])
     return results
+
+
+def agree(case, who, theirs, ours):
+    if abs(theirs - ours) > AGREEMENT * max(abs(ours), 1):
+        sys.exit(f"{case}: the loss is {ours} in contrarian and {theirs} in {who}; they must agree")
+
+
+def check(binary, cases):
+    """Every kind of work at a size that takes no time: do both sides compute the same?"""
+    for family, sizes in {case["family"]: [37] * len(case["sizes"]) for case in cases}.items():
+        ours = contrarian(binary, "--case", family, "--sizes", "x".join(map(str, sizes)), "--form", "fused", "--rounds", 1)
+        worker = PyTorch("eager", {"family": family, "sizes": sizes}, 0)
+        worker.close()
+        agree(family, "eager", worker.first["loss"], ours[0]["fused"]["loss"])
+        print(f"{family}: {ours[0]['fused']['loss']:.6f} and {worker.first['loss']:.6f}")
 
 
 # The tables.
@@ -272,11 +298,15 @@ def versions():
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--case", action="append", default=[], help="as of `contrarian bench`; prints only")
+    parser.add_argument("--check", action="store_true", help="only check at small sizes that both sides agree")
     arguments = parser.parse_args()
     started = time.time()
     binary = build()
     names = [part for name in arguments.case for part in ("--case", name)]
     cases = contrarian(binary, "--list", *names)
+    if arguments.check:
+        check(binary, cases)
+        return
     limit = int(available_memory() * 0.9)
     measured = {}
     for case in cases:
