@@ -14,6 +14,7 @@ import json
 import os
 import pathlib
 import platform
+import resource
 import select
 import statistics
 import subprocess
@@ -29,6 +30,10 @@ THREADS = 2
 ROUNDS = 5
 # Of a case that takes long: fewer rounds, and the most time a library may take to answer.
 SLOW_MS, SLOW_ROUNDS, PATIENCE_S = 2000, 3, 300
+# Of one that takes this long, one round.
+ENDLESS_MS = 20_000
+# The part of the machine's time that other processes may take before a figure is marked, and how long to wait for quiet.
+DISTURBED, WAIT_S = 0.05, 120
 # How far two losses in f32 may lie apart, relatively: the sums are of up to 10^8 terms.
 AGREEMENT = 1e-4
 ENVIRONMENT = {
@@ -100,6 +105,32 @@ def available_memory():
     raise RuntimeError("/proc/meminfo does not say what is available")
 
 
+class Others:
+    """The part of the machine's time that processes other than ours take, from here to `share`."""
+
+    def __init__(self):
+        self.start = self._now()
+
+    def share(self):
+        elapsed, busy, own = (now - then for now, then in zip(self._now(), self.start))
+        return max(busy - own, 0) / (elapsed * os.cpu_count())
+
+    @staticmethod
+    def _now():
+        user, nice, system, _, _, irq, softirq, steal = map(int, pathlib.Path("/proc/stat").read_text().split()[1:9])
+        busy = (user + nice + system + irq + softirq + steal) / os.sysconf("SC_CLK_TCK")
+        own = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+        return time.perf_counter(), busy, sum(use.ru_utime + use.ru_stime for use in own)
+
+
+def wait_for_quiet():
+    for _ in range(WAIT_S // 2):
+        others = Others()
+        time.sleep(2)
+        if others.share() <= DISTURBED:
+            return
+
+
 def ask(workers, results, count):
     """Rounds of every PyTorch process; one that fails is left out from then on, and its result says so."""
     times = {}
@@ -130,7 +161,8 @@ def measure(binary, case, limit):
         results["ours"] = {"loss": ours["loss"], "extras": [], "rounds": []}
         slowest = max([ours["milliseconds"], *(max(times) for times in ask(workers, results, 1).values())])
         count = int(min(max(500 / slowest, 1), 20))
-        for _ in range(ROUNDS if slowest < SLOW_MS else SLOW_ROUNDS):
+        rounds = ROUNDS if slowest < SLOW_MS else SLOW_ROUNDS if slowest < ENDLESS_MS else 1
+        for _ in range(rounds):
             ours = contrarian(binary, *asked, count)[0]["fused"]
             results["ours"]["rounds"] += ours["rounds"]
             results["ours"]["extras"].append(ours["extra_memory"])
@@ -203,7 +235,7 @@ def main_table(measured):
 
 
 def floor(measured, sizes):
-    """The faster of PyTorch's three products and Burn's."""
+    """The faster of PyTorch's three products, which hold the scores, and Burn's in strips."""
     results = measured[f"matrix-products-{sizes}"]
     return min(results["ours"]["ms"], results["eager"]["ms"])
 
@@ -308,23 +340,33 @@ def main():
         check(binary, cases)
         return
     limit = int(available_memory() * 0.9)
+    machine = f"{processor()} with {vector_instructions()}, {os.cpu_count()} cores, {platform.system()}; {versions()}"
     measured = {}
+    disturbed = {}
     for case in cases:
+        wait_for_quiet()
+        others = Others()
         results = measure(binary, case, limit)
         measured[case["case"]] = results
+        disturbed[case["case"]] = others.share()
         said = {who: result.get("failed") or f"{result['ms']:.2f} ms" for who, result in results.items()}
-        print(case["case"], said, file=sys.stderr, flush=True)
+        print(case["case"], said, f"others: {disturbed[case['case']]:.0%}", file=sys.stderr, flush=True)
     lines = main_table(measured)
     if arguments.case:
         print("\n".join(lines))
         return
     minutes = (time.time() - started) / 60
+    noisy = [f"{name} ({share:.0%})" for name, share in disturbed.items() if share > DISTURBED]
+    quiet = (
+        f"Other processes took over {DISTURBED:.0%} of the machine's time during {', '.join(noisy)}: doubt these figures."
+        if noisy
+        else f"No other process took {DISTURBED:.0%} of the machine's time during any case."
+    )
     lines += [
         "",
-        f"Medians of {ROUNDS} alternating rounds ({SLOW_ROUNDS} where one run takes over {SLOW_MS / 1000:.0f} s); "
-        f"{processor()} with {vector_instructions()}, {os.cpu_count()} cores, {platform.system()}; {THREADS} threads each; "
-        f"{versions()}; memory limit of a PyTorch process {limit / 1e9:.1f} GB; {time.strftime('%Y-%m-%d')}, "
-        f"{minutes:.0f} minutes.",
+        f"Medians of {ROUNDS} alternating rounds ({SLOW_ROUNDS} where one run takes over {SLOW_MS / 1000:.0f} s, 1 over {ENDLESS_MS / 1000:.0f} s); "
+        f"{machine}; {THREADS} threads each; memory limit of a PyTorch process {limit / 1e9:.1f} GB; {time.strftime('%Y-%m-%d')}, "
+        f"{minutes:.0f} minutes. {quiet}",
         "",
         "The targets, computed from this run:",
         "",

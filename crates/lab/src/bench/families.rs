@@ -55,7 +55,7 @@ pub const FAMILIES: &[Family] = &[
     },
     Family {
         name: "matrix-products",
-        summary: "the three products of an in-batch loss alone, by Burn in both forms: what there is to reach",
+        summary: "the three products of an in-batch loss alone, by Burn in both forms, in strips: what there is to reach",
         sizes: &["pairs", "dim"],
         measured: IN_BATCH,
         textbook: |sizes| sizes[0] * sizes[0],
@@ -179,13 +179,25 @@ fn over_pools(sizes: &[usize], temperature: f64) -> Step {
     })
 }
 
-/// Scores, and the two products of their gradient with the vectors; the scores stand in for that gradient.
+/// Scores, and the two products of their gradient with the vectors; the scores stand in for that gradient. In strips of
+/// rows, so that no scores travel to memory and back: the least that an in-batch loss can take.
 fn products(sizes: &[usize]) -> Step {
-    let [first, second] = views(sizes[0], sizes[1]).map(Tensor::without_autodiff);
+    const STRIP: usize = 256;
+    let rows = sizes[0];
+    let [first, second] = views(rows, sizes[1]).map(Tensor::without_autodiff);
     Box::new(move || {
-        let scores = first.clone().matmul(second.clone().transpose());
-        let gradients = [scores.clone().matmul(second.clone()), scores.clone().transpose().matmul(first.clone())];
-        let gradient_bytes = gradients.map(|gradient| gradient.shape().num_elements() as u64 * 4).iter().sum();
-        Outcome { loss: scores.slice([0..1, 0..1]).into_scalar::<f64>(), gradient_bytes }
+        let mut by_second = second.zeros_like();
+        let mut by_first = Vec::new();
+        let mut corner = None;
+        for start in (0..rows).step_by(STRIP) {
+            let strip = first.clone().slice([start..rows.min(start + STRIP)]);
+            let scores = strip.clone().matmul(second.clone().transpose());
+            by_second = by_second + scores.clone().transpose().matmul(strip);
+            by_first.push(scores.clone().matmul(second.clone()));
+            corner.get_or_insert_with(|| scores.slice([0..1, 0..1]));
+        }
+        let by_first = Tensor::cat(by_first, 0);
+        let gradient_bytes = (by_first.shape().num_elements() + by_second.shape().num_elements()) as u64 * 4;
+        Outcome { loss: corner.map_or(f64::NAN, |corner| corner.into_scalar::<f64>()), gradient_bytes }
     })
 }
