@@ -199,8 +199,12 @@ impl<'a, T: Real> LinearSoftmax<'a, T> {
             gradient.iter_mut().zip(mean_class).for_each(|(gradient, w)| *gradient -= T::of(e * v * w));
         }
         let sum: Vec<T> = sum.into_iter().map(|sum| T::of(-share * sum)).collect();
-        classes.chunks_mut(self.dim).for_each(|gradient| add_scaled(gradient, T::ONE, &sum));
-        bias.iter_mut().for_each(|gradient| *gradient -= T::of(share * total));
+        for gradient in classes.chunks_mut(self.dim) {
+            add_scaled(gradient, T::ONE, &sum);
+        }
+        for gradient in bias {
+            *gradient -= T::of(share * total);
+        }
     }
 }
 
@@ -210,6 +214,5 @@ fn column_means<T: Real>(matrix: &[T], dim: usize) -> Vec<f64> {
         sums.iter_mut().zip(row).for_each(|(sum, x)| *sum += x.f64());
     }
     let rows = (matrix.len() / dim) as f64;
-    sums.iter_mut().for_each(|sum| *sum /= rows);
-    sums
+    sums.into_iter().map(|sum| sum / rows).collect()
 }

@@ -2,7 +2,7 @@ use crate::Real;
 use crate::contrastive::{check_positive, weighted_sum};
 use crate::error::KernelError;
 use crate::simd::LANES;
-use crate::similarity::{Distances, Pass, RowFunction, Sums, Wanted, largest, merge};
+use crate::similarity::{Distances, Gradients, Pass, RowFunction, Sums, Wanted, largest, merge};
 
 /// The cost of a negative at squared distance `d` in [`repulsion`].
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -75,7 +75,7 @@ pub fn repulsion<T: Real>(
             let slopes: Vec<T> = ratios.iter().map(|&ratio| (ratio - all).exp::<false>()).collect();
             let second = Rbf { slopes: &slopes, ..first };
             let pass = Pass { scores, function: &second, wanted: Wanted::Both, sums: true };
-            (loss, if gradient { pass.run()?.2 } else { Default::default() })
+            (loss, if gradient { pass.run()?.2 } else { Gradients::default() })
         }
     };
     let (mut rows, mut columns) = (gradients.rows, gradients.columns);

@@ -57,7 +57,7 @@ impl<T: Real> SoftmaxRows<'_, T> {
         let mut values = zeros("the values", &[self.labels.len()])?;
         let tasks = self.rows_at_a_time();
         values.par_chunks_mut(tasks).enumerate().for_each(|(task, values)| {
-            run(Rows { rows: self, loss, first: task * tasks, values, gradient: None });
+            run(Rows { of: self, loss, first: task * tasks, values, gradient: None });
         });
         Ok(values)
     }
@@ -73,7 +73,7 @@ impl<T: Real> SoftmaxRows<'_, T> {
         let tasks = self.rows_at_a_time();
         gradient.par_chunks_mut(tasks * self.classes).enumerate().for_each(|(task, gradient)| {
             let upstream = &upstream[task * tasks..][..gradient.len() / self.classes];
-            run(Rows { rows: self, loss, first: task * tasks, values: &mut [], gradient: Some((gradient, upstream)) });
+            run(Rows { of: self, loss, first: task * tasks, values: &mut [], gradient: Some((gradient, upstream)) });
         });
         Ok(gradient)
     }
@@ -100,9 +100,9 @@ impl<T: Real> SoftmaxRows<'_, T> {
     }
 }
 
-/// Some rows in a row.
+/// Rows next to each other.
 struct Rows<'a, T> {
-    rows: &'a SoftmaxRows<'a, T>,
+    of: &'a SoftmaxRows<'a, T>,
     loss: &'a SoftmaxLoss<'a, T>,
     first: usize,
     values: &'a mut [T],
@@ -114,9 +114,8 @@ impl<T: Real> Work for Rows<'_, T> {
 
     #[inline(always)]
     fn run<const FMA: bool>(self) {
-        let classes = self.rows.classes;
-        let row =
-            |i: usize| (&self.rows.logits[(self.first + i) * classes..][..classes], self.rows.labels[self.first + i]);
+        let classes = self.of.classes;
+        let row = |i: usize| (&self.of.logits[(self.first + i) * classes..][..classes], self.of.labels[self.first + i]);
         // LDR needs the row's normalised scores beside its exponentials, the others nothing.
         let mut scratch = match self.loss {
             SoftmaxLoss::Ldr(_) => vec![T::ZERO; 2 * classes],

@@ -4,7 +4,7 @@ use burn::backend::autodiff::grads::Gradients;
 use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
 use burn::backend::ops::FloatTensorOps;
 use burn::backend::tensor::FloatTensor;
-use burn::backend::{Autodiff, Backend, Dispatch, DispatchDevice, DispatchTensor, Flex, backend_extension};
+use burn::backend::{Autodiff, Backend, Dispatch, DispatchDevice, DispatchTensor, Flex, FlexDevice, backend_extension};
 use burn::tensor::{DType, Element, Int, Tensor, TensorData};
 use contrarian_kernels::{KernelError, Real};
 use std::fmt::Debug;
@@ -138,7 +138,7 @@ fn node<C: CheckpointStrategy, const N: usize>(
     inputs: [FloatTensor<Autodiff<Flex, C>>; N],
     kernel: Arc<dyn FusedKernel>,
 ) -> FloatTensor<Autodiff<Flex, C>> {
-    let parents = inputs.each_ref().map(|input| input.node());
+    let parents = inputs.each_ref().map(FloatTensor::<Autodiff<Flex, C>>::node);
     let inputs: Vec<FloatTensor<Flex>> =
         inputs.into_iter().map(|input| input.into_primitive().to_contiguous()).collect();
     match PullBack.prepare::<C>(parents).compute_bound().stateful() {
@@ -256,5 +256,5 @@ fn shaped<T: Element>(gradients: Vec<Vec<T>>, like: &[FloatTensor<Flex>]) -> Vec
 
 fn tensor<T: Element>(values: Vec<T>, like: Option<&FloatTensor<Flex>>) -> FloatTensor<Flex> {
     let shape = like.map_or_else(|| [values.len()].into(), |like| like.layout().shape().clone());
-    Flex::float_from_data(TensorData::new(values, shape), &Default::default())
+    Flex::float_from_data(TensorData::new(values, shape), &FlexDevice)
 }

@@ -37,6 +37,9 @@ pub(crate) enum Wanted {
     Both,
 }
 
+/// The value of every row, what its function found out about it, and the gradients.
+pub(crate) type Found<T, W> = Result<(Vec<T>, Vec<W>, Gradients<T>), KernelError>;
+
 /// One pass over all strips.
 pub(crate) struct Pass<'a, T, F> {
     pub scores: Scores<'a, T>,
@@ -67,7 +70,7 @@ struct Part<'a, T, P> {
 
 impl<T: Real, F: RowFunction<T>> Pass<'_, T, F> {
     /// The value of every row, what its function found out about it, and the gradients.
-    pub fn run(&self) -> Result<(Vec<T>, Vec<F::Whole>, Gradients<T>), KernelError> {
+    pub fn run(&self) -> Found<T, F::Whole> {
         let Scores { n, m, dim, .. } = self.scores;
         let strip = STRIP.min(n);
         let blocks = m.div_ceil(BLOCK);

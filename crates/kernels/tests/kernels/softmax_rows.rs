@@ -1,11 +1,9 @@
 //! The softmax losses over rows of logits: values against plain loops, gradients against central differences, f32 against
 //! f64, both at the edges.
 
-mod support;
-
+use crate::support::{close, close_f32, directional, log_sum_exp, single, vectors};
 use contrarian_kernels::{Ldr, Normalization, SoftmaxLoss, SoftmaxRows};
 use proptest::prelude::*;
-use support::{close, close_f32, directional, log_sum_exp, single, vectors};
 
 /// Which loss, without the slices it borrows.
 #[derive(Debug, Clone)]

@@ -22,7 +22,9 @@ pub fn unit_rows(rows: usize, dim: usize, seed: u64) -> Vec<f64> {
     let mut x = vectors(rows, dim, seed);
     for row in x.chunks_mut(dim) {
         let length = row.iter().map(|x| x * x).sum::<f64>().sqrt().max(1e-9);
-        row.iter_mut().for_each(|x| *x /= length);
+        for x in row {
+            *x /= length;
+        }
     }
     x
 }
@@ -53,14 +55,18 @@ fn fail(message: String) -> Result<(), TestCaseError> {
     Err(TestCaseError::fail(message))
 }
 
+/// Whether an error is within its bound; NaN is not.
+fn within(error: f64, bound: f64) -> bool {
+    error.abs() <= bound
+}
+
 /// Every number to `bound`, relative to the larger of 1 and the number.
 pub fn close(found: &[f64], expected: &[f64], bound: f64) -> Result<(), TestCaseError> {
     if found.len() != expected.len() {
         return fail(format!("{} numbers, expected {}", found.len(), expected.len()));
     }
     for (at, (found, expected)) in found.iter().zip(expected).enumerate() {
-        // Negated, so that NaN fails.
-        if !((found - expected).abs() <= bound * expected.abs().max(1.0)) {
+        if !within(found - expected, bound * expected.abs().max(1.0)) {
             return fail(format!("{found} at {at}, expected {expected}"));
         }
     }
@@ -71,7 +77,7 @@ pub fn close(found: &[f64], expected: &[f64], bound: f64) -> Result<(), TestCase
 pub fn close_f32(found: &[f32], expected: &[f64], bound: f64, floor: f64) -> Result<(), TestCaseError> {
     let size = expected.iter().fold(floor, |size, x| size.max(x.abs()));
     for (at, (&found, expected)) in found.iter().zip(expected).enumerate() {
-        if !((f64::from(found) - expected).abs() <= bound * size) {
+        if !within(f64::from(found) - expected, bound * size) {
             return fail(format!("{found} at {at}, expected {expected} (largest {size})"));
         }
     }
@@ -103,7 +109,7 @@ pub fn directional(
     // Fourth order in h: the third derivative of a loss at a small temperature is large.
     let numeric = (8.0 * (at(h) - at(-h)) - (at(2.0 * h) - at(-2.0 * h))) / (12.0 * h);
     let exact: f64 = gradients.iter().zip(&direction).flat_map(|(g, d)| g.iter().zip(d)).map(|(g, d)| g * d).sum();
-    if !((numeric - exact).abs() <= 1e-6 * (1.0 + exact.abs() / step.min(1.0))) {
+    if !within(numeric - exact, 1e-6 * (1.0 + exact.abs() / step.min(1.0))) {
         return fail(format!("derivative {exact}, by differences {numeric}"));
     }
     Ok(())

@@ -1,14 +1,14 @@
 //! The kernels over inner products: values against plain loops, gradients against central differences along random
 //! directions, f32 against f64, over odd sizes and at the edges.
 
-mod support;
-
+use crate::support::{
+    close, close_f32, directional, log_sum_exp, products, single, squared_distance, unit_rows, vectors,
+};
 use contrarian_kernels::{
     Contrast, IGNORED, KernelError, LinearSoftmax, RepulsionCost, pair_log_sum_exp, repulsion, supervised_contrastive,
     two_way_info_nce, uniformity,
 };
 use proptest::prelude::*;
-use support::{close, close_f32, directional, log_sum_exp, products, single, squared_distance, unit_rows, vectors};
 
 /// Sizes around the edges of strips, column blocks and lanes.
 fn sizes() -> impl Strategy<Value = (usize, usize)> {
@@ -114,11 +114,11 @@ proptest! {
         let found = two_way_info_nce(&a, &b, dim, 0.1, None, true).unwrap();
         let forth = Contrast::new(&a, &b, dim, 0.1, &positives).value_and_gradient().unwrap();
         let back = Contrast::new(&b, &a, dim, 0.1, &positives).value_and_gradient().unwrap();
-        let half = |a: &[f64], b: &[f64]| -> Vec<f64> { a.iter().zip(b).map(|(a, b)| (a + b) / 2.0).collect() };
+        let half = |a: &[f64], b: &[f64]| -> Vec<f64> { a.iter().zip(b).map(|(a, b)| f64::midpoint(*a, *b)).collect() };
         close(&found.per_pair, &half(&forth.per_anchor, &back.per_anchor), 1e-12)?;
         close(&found.first, &half(&forth.anchors, &back.candidates), 1e-9)?;
         close(&found.second, &half(&forth.candidates, &back.anchors), 1e-9)?;
-        prop_assert!((found.temperature - (forth.temperature + back.temperature) / 2.0).abs() < 1e-9);
+        prop_assert!((found.temperature - f64::midpoint(forth.temperature, back.temperature)).abs() < 1e-9);
     }
 
     #[test]
@@ -321,10 +321,10 @@ fn extremes_stay_finite() {
 
 #[test]
 fn what_does_not_fit_is_named() {
-    let x = [1.0f32; 6];
     fn text<V: std::fmt::Debug>(result: Result<V, KernelError>) -> String {
         result.unwrap_err().to_string()
     }
+    let x = [1.0f32; 6];
     let contrast = |dim, t, positives: &[usize]| text(Contrast::new(&x, &x, dim, t, positives).value());
     assert_eq!(contrast(4, 1.0, &[0]), "`rows` has 6 numbers, but must have 4 (1 x 4)");
     assert_eq!(contrast(2, 0.0, &[0, 1, 2]), "`temperature` is 0, but must be finite and above 0");

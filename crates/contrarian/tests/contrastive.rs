@@ -1,0 +1,256 @@
+//! The contrastive room against plain f64 loops written from the papers, with random shapes and options; with
+//! `CONTRARIAN_KERNELS=off` the same tests hold the composed forms.
+
+use burn::tensor::{DType, Device, Int, Tensor, TensorData};
+use contrarian::classification::LinearCrossEntropyLossConfig;
+use contrarian::contrastive::*;
+use proptest::prelude::*;
+
+fn tensor(values: &[f64], dim: usize) -> Tensor<2> {
+    let data = TensorData::new(values.to_vec(), [values.len() / dim, dim]);
+    Tensor::from_data(data, (&Device::flex().autodiff(), DType::F64)).require_grad()
+}
+
+fn numbers<const D: usize>(x: Tensor<D>) -> Vec<f64> {
+    x.into_data().convert_dtype(DType::F64).try_to_vec().unwrap()
+}
+
+fn dot(a: &[f64], b: &[f64]) -> f64 {
+    a.iter().zip(b).map(|(a, b)| a * b).sum()
+}
+
+fn unit(x: &[f64], dim: usize) -> Vec<f64> {
+    x.chunks(dim)
+        .flat_map(|row| {
+            let length = dot(row, row).sqrt();
+            row.iter().map(move |x| if length == 0.0 { 0.0 } else { x / length })
+        })
+        .collect()
+}
+
+fn log_sum_exp(x: impl Iterator<Item = f64>) -> f64 {
+    let x: Vec<f64> = x.collect();
+    let top = x.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    top + x.iter().map(|x| (x - top).exp()).sum::<f64>().ln()
+}
+
+/// The gradient against central differences of the twin, in every coordinate.
+fn check(
+    name: &str,
+    loss: Tensor<1>,
+    inputs: &[(&Tensor<2>, &[f64])],
+    twin: &dyn Fn(&[Vec<f64>]) -> f64,
+) -> Result<(), TestCaseError> {
+    let values: Vec<Vec<f64>> = inputs.iter().map(|(_, values)| values.to_vec()).collect();
+    let expected = twin(&values);
+    let gradients = loss.backward();
+    let found = numbers(loss)[0];
+    prop_assert!((found - expected).abs() <= 1e-10 * (1.0 + expected.abs()), "{name}: {found}, expected {expected}");
+    for (k, (tensor, _)) in inputs.iter().enumerate() {
+        let gradient = tensor.grad(&gradients).map_or_else(|| vec![0.0; values[k].len()], numbers);
+        for (at, gradient) in gradient.into_iter().enumerate() {
+            let moved = |h: f64| {
+                let mut values = values.clone();
+                values[k][at] += h;
+                twin(&values)
+            };
+            let h = 1e-5;
+            let numeric = (moved(h) - moved(-h)) / (2.0 * h);
+            prop_assert!(
+                (gradient - numeric).abs() <= 1e-6 * (1.0 + numeric.abs()),
+                "{name}[{k}][{at}]: {gradient} {numeric}"
+            );
+        }
+    }
+    Ok(())
+}
+
+fn vectors(n: usize, dim: usize) -> impl Strategy<Value = Vec<f64>> {
+    prop::collection::vec(-1.0f64..1.0, n * dim)
+}
+
+/// Two sets of `n` vectors, three extra ones, their length.
+fn sets() -> impl Strategy<Value = (usize, usize, Vec<f64>, Vec<f64>, Vec<f64>)> {
+    (2usize..6, prop::sample::select(vec![2usize, 3, 5]))
+        .prop_flat_map(|(n, dim)| (Just(n), Just(dim), vectors(n, dim), vectors(n, dim), vectors(3, dim)))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    #[test]
+    fn pair_losses_are_their_twins(
+        (n, dim, a, b, extra) in sets(), t in prop::sample::select(vec![0.2, 1.0]), normalize: bool,
+    ) {
+        let unit = |x: &[f64]| if normalize { unit(x, dim) } else { x.to_vec() };
+        let (x, y, z) = (tensor(&a, dim), tensor(&b, dim), tensor(&extra, dim));
+        let three = [(&x, &a[..]), (&y, &b[..]), (&z, &extra[..])];
+        let row = |x: &[f64], i: usize| x[i * dim..][..dim].to_vec();
+
+        let one_way = |x: &[f64], y: &[f64], extra: &[f64]| -> f64 {
+            (0..n).map(|i| {
+                let own = dot(&row(x, i), &row(y, i)) / t;
+                let all = y.chunks(dim).chain(extra.chunks(dim)).map(|y| dot(&row(x, i), y) / t);
+                log_sum_exp(all) - own
+            }).sum::<f64>() / n as f64
+        };
+        let config = InfoNceLossConfig::new().with_temperature(t).with_normalize(normalize);
+        let loss = config.init().forward_with_negatives(x.clone(), y.clone(), z.clone());
+        check("info-nce", loss, &three, &|v| one_way(&unit(&v[0]), &unit(&v[1]), &unit(&v[2])))?;
+        let loss = config.clone().with_symmetric(true).init().forward(x.clone(), y.clone());
+        check("symmetric", loss, &three[..2], &|v| {
+            let (x, y) = (unit(&v[0]), unit(&v[1]));
+            f64::midpoint(one_way(&x, &y, &[]), one_way(&y, &x, &[]))
+        })?;
+
+        let views = |x: &[f64], y: &[f64], extra: &[f64], coupled: bool| -> f64 {
+            let all: Vec<f64> = [x, y].concat();
+            (0..2 * n).map(|i| {
+                let partner = (i + n) % (2 * n);
+                let negatives = (0..2 * n).filter(|&j| j != i && (coupled || j != partner)).map(|j| row(&all, j));
+                let negatives = negatives.chain(extra.chunks(dim).map(<[f64]>::to_vec));
+                log_sum_exp(negatives.map(|y| dot(&row(&all, i), &y) / t)) - dot(&row(&all, i), &row(&all, partner)) / t
+            }).sum::<f64>() / (2 * n) as f64
+        };
+        let nt_xent = NtXentLossConfig::new().with_temperature(t).with_normalize(normalize).init();
+        let loss = nt_xent.forward_with_negatives(x.clone(), y.clone(), z.clone());
+        check("nt-xent", loss, &three, &|v| views(&unit(&v[0]), &unit(&v[1]), &unit(&v[2]), true))?;
+        let dcl = DclLossConfig::new().with_temperature(t).with_normalize(normalize).init();
+        let loss = dcl.forward_with_negatives(x.clone(), y.clone(), z.clone());
+        check("dcl", loss, &three, &|v| 2.0 * views(&unit(&v[0]), &unit(&v[1]), &unit(&v[2]), false))?;
+
+        let sigma = 0.5;
+        let dclw = DclwLossConfig::new().with_temperature(t).with_normalize(normalize).init();
+        let loss = dclw.forward(x.clone(), y.clone());
+        check("dclw", loss, &three[..2], &|v| {
+            let (x, y) = (unit(&v[0]), unit(&v[1]));
+            let agreement: Vec<f64> = (0..n).map(|i| dot(&row(&x, i), &row(&y, i))).collect();
+            let total = log_sum_exp(agreement.iter().map(|c| c / sigma));
+            let extra: f64 = agreement
+                .iter()
+                .map(|c| (2.0 - n as f64 * (c / sigma - total).exp() - 1.0) * c / t)
+                .sum::<f64>() / n as f64;
+            2.0 * (views(&x, &y, &[], false) - extra)
+        })?;
+    }
+
+    #[test]
+    fn losses_of_one_set_are_their_twins((n, dim, a, ..) in sets(), t in prop::sample::select(vec![0.2, 1.0])) {
+        let labels: Vec<i64> = (0..n as i64).map(|i| (i * i) % 3).collect();
+        let ints = Tensor::<1, Int>::from_data(TensorData::new(labels.clone(), [n]), &Device::flex().autodiff());
+        let x = tensor(&a, dim);
+        let loss = SupConLossConfig::new().with_temperature(t).with_normalize(false).init().forward(x.clone(), ints.clone());
+        check("sup-con", loss, &[(&x, &a)], &|v| {
+            let s = |i: usize, j: usize| dot(&v[0][i * dim..][..dim], &v[0][j * dim..][..dim]) / t;
+            let rows: Vec<f64> = (0..n).filter_map(|i| {
+                let same: Vec<f64> = (0..n).filter(|&j| j != i && labels[i] == labels[j]).map(|j| s(i, j)).collect();
+                let all = log_sum_exp((0..n).filter(|&j| j != i).map(|j| s(i, j)));
+                (!same.is_empty()).then(|| all - same.iter().sum::<f64>() / same.len() as f64)
+            }).collect();
+            if rows.is_empty() { 0.0 } else { rows.iter().sum::<f64>() / rows.len() as f64 }
+        })?;
+        let loss = negative_pair_log_sum_exp(x.clone(), ints, 4.0, None);
+        if labels.iter().any(|label| *label != labels[0]) {
+            check("negative pairs", loss, &[(&x, &a)], &|v| {
+                let pairs = (0..n).flat_map(|i| (i + 1..n).map(move |j| (i, j))).filter(|&(i, j)| labels[i] != labels[j]);
+                log_sum_exp(pairs.map(|(i, j)| 4.0 * dot(&v[0][i * dim..][..dim], &v[0][j * dim..][..dim])))
+            })?;
+        }
+        let loss = UniformityLossConfig::new().with_t(t).init().forward(x.clone());
+        check("uniformity", loss, &[(&x, &a)], &|v| {
+            let pairs = (0..n).flat_map(|i| (i + 1..n).map(move |j| (i, j)));
+            let d = |i: usize, j: usize| -> f64 {
+                v[0][i * dim..][..dim].iter().zip(&v[0][j * dim..][..dim]).map(|(a, b)| (a - b) * (a - b)).sum()
+            };
+            log_sum_exp(pairs.map(|(i, j)| -t * d(i, j))) - ((n * (n - 1) / 2) as f64).ln()
+        })?;
+    }
+
+    #[test]
+    fn linear_cross_entropy_is_its_twin(
+        (n, dim, h, _, w) in sets(), e in prop::sample::select(vec![0.0, 0.2]), c in prop::sample::select(vec![0.0, 0.1]),
+    ) {
+        let labels: Vec<i64> = (0..n as i64).map(|i| if i == 1 { -100 } else { i % 3 }).collect();
+        let ints = Tensor::<1, Int>::from_data(TensorData::new(labels.clone(), [n]), &Device::flex().autodiff());
+        let (hidden, weight) = (tensor(&h, dim), tensor(&w, dim));
+        let objective = LinearCrossEntropyLossConfig::new()
+            .with_label_smoothing(e)
+            .with_ignore_index(Some(-100))
+            .with_log_z_penalty(c)
+            .init();
+        let loss = objective.forward(hidden.clone(), weight.clone(), None, ints);
+        check("linear cross-entropy", loss, &[(&hidden, &h), (&weight, &w)], &|v| {
+            let rows: Vec<f64> = (0..n).filter(|&i| labels[i] >= 0).map(|i| {
+                let z: Vec<f64> = v[1].chunks(dim).map(|w| dot(&v[0][i * dim..][..dim], w)).collect();
+                let all = log_sum_exp(z.iter().copied());
+                let spread = z.iter().map(|z| all - z).sum::<f64>() / 3.0;
+                (1.0 - e) * (all - z[labels[i] as usize]) + e * spread + c * all * all
+            }).collect();
+            rows.iter().sum::<f64>() / rows.len() as f64
+        })?;
+    }
+}
+
+#[test]
+fn a_learned_temperature_gets_its_gradient() {
+    let (a, b) = ([0.5, 0.1, -0.3, 0.8, 0.9, -0.2], [0.4, 0.3, -0.1, 0.7, 0.2, -0.6]);
+    let device = Device::flex().autodiff();
+    let objective = InfoNceLossConfig::new().init();
+    let at = |t: f64| numbers(objective.clone().with(t).forward(tensor(&a, 2), tensor(&b, 2)))[0];
+    let t = Tensor::<1>::from_data(TensorData::new(vec![0.3f64], [1]), (&device, DType::F64)).require_grad();
+    let loss = objective.forward_with_temperature(tensor(&a, 2), tensor(&b, 2), t.clone());
+    let slope = numbers(t.grad(&loss.backward()).unwrap())[0];
+    let numeric = (at(0.3 + 1e-6) - at(0.3 - 1e-6)) / 2e-6;
+    assert!((slope - numeric).abs() < 1e-6 * numeric.abs(), "{slope} {numeric}");
+    assert!((numbers(loss)[0] - at(0.3)).abs() < 1e-12);
+}
+
+/// The objective at another temperature.
+trait With {
+    fn with(self, temperature: f64) -> Self;
+}
+
+impl With for InfoNceLoss {
+    fn with(self, temperature: f64) -> Self {
+        Self { temperature, ..self }
+    }
+}
+
+#[test]
+fn edges_are_defined() {
+    let device = Device::flex().autodiff();
+    let zeros = Tensor::<2>::zeros([3, 4], &device).require_grad();
+    let losses = [
+        InfoNceLossConfig::new().init().forward(zeros.clone(), zeros.clone()),
+        NtXentLossConfig::new().init().forward(zeros.clone(), zeros.clone()),
+        DclLossConfig::new().init().forward(zeros.clone(), zeros.clone()),
+        UniformityLossConfig::new().init().forward(zeros.clone()),
+        CacrLossConfig::new().init().forward_pairs(zeros.clone(), zeros.clone()),
+    ];
+    for loss in losses {
+        let gradient = zeros.grad(&loss.backward()).unwrap();
+        assert!(loss.into_scalar::<f32>().is_finite());
+        assert!(gradient.into_data().iter::<f32>().all(f32::is_finite));
+    }
+    // One pair has nothing to be told from.
+    let one = Tensor::<2>::ones([1, 4], &device).require_grad();
+    let loss = InfoNceLossConfig::new().init().forward(one.clone(), one.clone());
+    let gradient = one.grad(&loss.backward()).unwrap();
+    assert_eq!(loss.into_scalar::<f32>(), 0.0);
+    assert!(gradient.into_data().iter::<f32>().all(|g| g == 0.0));
+    // No two of a class.
+    let labels = Tensor::<1, Int>::from_ints([0, 1, 2], &device);
+    let alone = SupConLossConfig::new().init().forward(zeros, labels);
+    assert_eq!(alone.into_scalar::<f32>(), 0.0);
+    assert_eq!(
+        InfoNceLossConfig::new().with_temperature(0.0).validate().unwrap_err().to_string(),
+        "parameter `temperature` is 0, but must be finite and above 0"
+    );
+}
+
+#[test]
+#[should_panic(expected = "at least two items, got 1")]
+fn a_decoupled_loss_of_one_item_is_refused() {
+    let one = Tensor::<2>::ones([1, 4], &Device::flex());
+    DclLossConfig::new().init().forward(one.clone(), one);
+}

@@ -1,0 +1,5 @@
+//! The kernels against plain loops.
+
+mod similarity;
+mod softmax_rows;
+mod support;
