@@ -31,7 +31,9 @@ fn unit_rows(rows: usize, step: f64) -> Vec<f32> {
     let mut values = numbers(rows * DIM, step);
     for row in values.chunks_mut(DIM) {
         let length = row.iter().map(|x| x * x).sum::<f32>().sqrt();
-        row.iter_mut().for_each(|x| *x /= length);
+        for x in row {
+            *x /= length;
+        }
     }
     values
 }

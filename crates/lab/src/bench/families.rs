@@ -190,7 +190,7 @@ fn products(sizes: &[usize]) -> Step {
         let mut by_first = Vec::new();
         let mut corner = None;
         for start in (0..rows).step_by(STRIP) {
-            let strip = first.clone().slice([start..rows.min(start + STRIP)]);
+            let strip = first.clone().narrow(0, start, STRIP.min(rows - start));
             let scores = strip.clone().matmul(second.clone().transpose());
             by_second = by_second + scores.clone().transpose().matmul(strip);
             by_first.push(scores.clone().matmul(second.clone()));
