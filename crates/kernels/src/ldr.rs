@@ -42,158 +42,214 @@ impl<T: Real> Ldr<'_, T> {
         self.lambda.iter().try_for_each(|&lambda| check_positive("lambda", lambda))
     }
 
-    /// The loss of row `index`; with `upstream` and a place for it, the gradient too. `scratch` has room for two rows.
+    /// The loss of row `index`. `scratch` has room for a row.
     #[inline(always)]
-    pub(crate) fn row<const FMA: bool>(
+    pub(crate) fn value<const FMA: bool>(&self, index: usize, logits: &[T], label: usize, scratch: &mut [T]) -> T {
+        let row = self.scores::<FMA, false>(index, logits, label, scratch, &mut []);
+        let classes = T::of(logits.len() as f64);
+        // The label's own d is 0 and not in the sums.
+        if row.top.larger(-row.bottom) < T::of(0.5) {
+            // For a large temperature the plain form subtracts two nearly equal logarithms; around the mean nothing cancels.
+            let center = others_sum(scratch, label, |f| row.z::<FMA>(f)) / classes;
+            let rest = others_sum(scratch, label, |f| (row.z::<FMA>(f) - center).exp_m1::<FMA>());
+            let rest = rest + (-center).exp_m1::<FMA>();
+            return row.lambda * (center + T::of((rest / classes).f64().ln_1p()));
+        }
+        let others = others_sum(scratch, label, |f| (row.z::<FMA>(f) - row.top).exp::<FMA>());
+        let total = others + (-row.top).exp::<FMA>();
+        row.lambda * (row.top + (total / classes).ln::<FMA>())
+    }
+
+    /// `upstream` times the gradient of row `index`, into `out`. `scratch` has room for a row.
+    #[inline(always)]
+    pub(crate) fn gradient<const FMA: bool>(
         &self,
         index: usize,
         logits: &[T],
         label: usize,
+        upstream: T,
         scratch: &mut [T],
-        gradient: Option<(T, &mut [T])>,
-    ) -> T {
-        let classes = T::of(logits.len() as f64);
-        let lambda = if self.lambda.len() == 1 { self.lambda[0] } else { self.lambda[index] };
-        let (f, e) = scratch.split_at_mut(logits.len());
-        let size = self.normalise::<FMA>(logits, f);
-
-        // z = d / lambda, into e.
-        let by = T::ONE / lambda;
-        let offset = (self.margin - f[label]) * by;
-        for (&f, z) in f.iter().zip(&mut *e) {
-            *z = f.mul_add::<FMA>(by, offset);
-        }
-        e[label] = T::ZERO;
-        let top = largest(e);
-        let reach = top.larger(-smallest(e));
-        let value = if reach < T::of(0.5) {
-            // For a large temperature the plain form subtracts two nearly equal logarithms; around the mean nothing cancels.
-            let center = sum(e, |z| z) / classes;
-            lambda * (center + ln_1p_small(sum(e, |z| (z - center).exp_m1::<FMA>()) / classes))
-        } else {
-            let total = sum(e, |z| (z - top).exp::<FMA>());
-            lambda * (top + (total / classes).ln::<FMA>())
-        };
-        let Some((upstream, out)) = gradient else { return value };
-
-        // a = p - e_y by the scores, and their mean with f, which is what the normalisation takes away again.
-        e[label] = T::NEG_INFINITY;
-        let mut others = [T::ZERO; LANES];
-        for z in e.chunks_mut(LANES) {
-            for (z, sum) in z.iter_mut().zip(&mut others) {
-                *z = (*z - top).exp::<FMA>();
-                *sum += *z;
-            }
-        }
-        let others: T = others.into_iter().sum();
-        let scale = upstream / (others + (-top).exp::<FMA>());
-        for e in &mut *e {
-            *e *= scale;
-        }
-        e[label] = -(scale * others);
-        let mut along = [T::ZERO; LANES];
-        for (a, f) in e.chunks(LANES).zip(f.chunks(LANES)) {
-            for ((&a, &f), along) in a.iter().zip(f).zip(&mut along) {
-                *along += a * f;
-            }
-        }
-        let mean = along.into_iter().sum::<T>() / classes;
-        match self.normalization {
-            Normalization::None => out.copy_from_slice(e),
-            Normalization::L1Mean => {
-                let by = if size > T::ZERO { T::ONE / size } else { T::ZERO };
-                for ((out, &a), &g) in out.iter_mut().zip(&*e).zip(logits) {
-                    let sign = if g > T::ZERO { T::ONE } else { -T::ONE };
-                    let sign = if g == T::ZERO { T::ZERO } else { sign };
-                    *out = by * (a - sign * mean);
-                }
-            }
-            Normalization::SoftplusMean => {
-                let shift = far_below(logits);
-                let by = T::ONE / size;
-                for ((out, &a), &g) in out.iter_mut().zip(&*e).zip(logits) {
-                    *out = by * softplus_shifted::<T, FMA>(g, shift).1 * (a - mean);
+        out: &mut [T],
+    ) {
+        let row = self.scores::<FMA, true>(index, logits, label, scratch, out);
+        // e_k = exp(z_k - top), in the place of f, and the sums of it and of e_k (f_k - f_y).
+        let (mut others, mut along) = ([T::ZERO; LANES], [T::ZERO; LANES]);
+        let (before, after) = scratch.split_at_mut(label);
+        for part in [before, &mut after[1..]] {
+            for block in part.chunks_mut(LANES) {
+                for ((f, sum), along) in block.iter_mut().zip(&mut others).zip(&mut along) {
+                    let e = (row.z::<FMA>(*f) - row.top).exp::<FMA>();
+                    *sum += e;
+                    *along += e * (*f - row.own);
+                    *f = e;
                 }
             }
         }
-        value
+        let (others, along): (T, T) = (others.into_iter().sum(), along.into_iter().sum());
+        // a = p - e_y is the gradient by the normalised scores; what of it lies along them, the normalisation takes away.
+        let scale = row.by * upstream / (others + (-row.top).exp::<FMA>());
+        scratch[label] = -others;
+        if self.normalization == Normalization::None {
+            for (out, &e) in out.iter_mut().zip(&*scratch) {
+                *out = scale * e;
+            }
+            return;
+        }
+        let mean = along * row.by / T::of(logits.len() as f64);
+        let slopes_are_signs = self.normalization == Normalization::L1Mean;
+        for (out, &e) in out.iter_mut().zip(&*scratch) {
+            let slope = *out;
+            *out = scale * if slopes_are_signs { e - slope * mean } else { slope * (e - mean) };
+        }
     }
 
-    /// Scores into `f`; gives the mean they were divided by.
+    /// The positive multiple of the scores that is cheapest, into `f`; its slope by the logit into `slopes`, where
+    /// `SLOPES`.
     #[inline(always)]
-    fn normalise<const FMA: bool>(&self, logits: &[T], f: &mut [T]) -> T {
-        let classes = T::of(logits.len() as f64);
-        let size = match self.normalization {
-            Normalization::None => {
-                f.copy_from_slice(logits);
-                return T::ONE;
-            }
-            Normalization::L1Mean => {
-                f.copy_from_slice(logits);
-                sum(f, T::abs) / classes
-            }
+    fn scores<const FMA: bool, const SLOPES: bool>(
+        &self,
+        index: usize,
+        logits: &[T],
+        label: usize,
+        f: &mut [T],
+        slopes: &mut [T],
+    ) -> Row<T> {
+        let sums = match self.normalization {
+            Normalization::None => map_row::<T, false>(logits, label, f, &mut [], |g| (g, T::ONE)),
+            Normalization::L1Mean => map_row::<T, SLOPES>(logits, label, f, slopes, |g| {
+                let sign = if g > T::ZERO { T::ONE } else { -T::ONE };
+                (g, if g == T::ZERO { T::ZERO } else { sign })
+            }),
             Normalization::SoftplusMean => {
-                let shift = far_below(logits);
-                for (f, &g) in f.iter_mut().zip(logits) {
-                    *f = softplus_shifted::<T, FMA>(g, shift).0;
+                let sums = map_row::<T, SLOPES>(logits, label, f, slopes, softplus::<T, FMA>);
+                if sums.total > T::of(1e-17) {
+                    sums
+                } else {
+                    // So low that softplus underflows: it is e^g to every digit, and a common factor changes nothing.
+                    let top = largest(logits);
+                    map_row::<T, SLOPES>(logits, label, f, slopes, |g| {
+                        let e = (g - top).exp::<FMA>();
+                        (e, e)
+                    })
                 }
-                sum(f, |f| f) / classes
             }
         };
-        let by = if size > T::ZERO { T::ONE / size } else { T::ZERO };
-        for f in f {
-            *f *= by;
+        let by = match self.normalization {
+            Normalization::None => T::ONE,
+            _ if sums.total > T::ZERO => T::of(logits.len() as f64) / sums.total,
+            _ => T::ZERO,
+        };
+        let lambda = if self.lambda.len() == 1 { self.lambda[0] } else { self.lambda[index] };
+        let row = Row {
+            lambda,
+            by,
+            own: f[label],
+            steep: by / lambda,
+            margin: self.margin / lambda,
+            top: T::ZERO,
+            bottom: T::ZERO,
+        };
+        if logits.len() == 1 {
+            return row;
         }
-        size
+        let (top, bottom) = (row.z::<FMA>(sums.largest), row.z::<FMA>(sums.smallest));
+        Row { top: top.larger(T::ZERO), bottom: bottom.smaller(T::ZERO), ..row }
     }
 }
 
-/// The largest logit where all are so low that softplus would underflow, else 0.
-#[inline(always)]
-fn far_below<T: Real>(logits: &[T]) -> T {
-    let top = largest(logits);
-    if top < T::of(-40.0) { top } else { T::ZERO }
+/// A row of scores `by f`.
+struct Row<T> {
+    lambda: T,
+    by: T,
+    /// The label's `f`.
+    own: T,
+    /// `by / lambda`.
+    steep: T,
+    /// `margin / lambda`.
+    margin: T,
+    /// Largest and smallest `z`, the label's 0 among them.
+    top: T,
+    bottom: T,
 }
 
-/// `softplus(g) e^-shift` and its derivative. With a shift, which is below -40, softplus(g) is e^g to every digit.
-#[inline(always)]
-fn softplus_shifted<T: Real, const FMA: bool>(g: T, shift: T) -> (T, T) {
-    if shift == T::ZERO {
-        return softplus::<T, FMA>(g);
+impl<T: Real> Row<T> {
+    /// `d_k / lambda` of another class than the label.
+    #[inline(always)]
+    fn z<const FMA: bool>(&self, f: T) -> T {
+        (f - self.own).mul_add::<FMA>(self.steep, self.margin)
     }
-    let e = (g - shift).exp::<FMA>();
-    (e, e)
 }
 
-/// `ln(1 + x)` for one `x >= -1/2`.
-#[inline(always)]
-fn ln_1p_small<T: Real>(x: T) -> T {
-    T::of(x.f64().ln_1p())
+/// Of a row `f`: the sum of absolute values, and the extremes among the other classes than the label.
+struct Sums<T> {
+    total: T,
+    largest: T,
+    smallest: T,
 }
 
+/// `(f, slope) = of(logit)` for every class, the slopes only where `SLOPES`.
 #[inline(always)]
-fn smallest<T: Real>(x: &[T]) -> T {
-    let mut lanes = [-T::NEG_INFINITY; LANES];
-    for x in x.chunks(LANES) {
-        for (&x, lane) in x.iter().zip(&mut lanes) {
-            *lane = x.smaller(*lane);
+fn map_row<T: Real, const SLOPES: bool>(
+    logits: &[T],
+    label: usize,
+    f: &mut [T],
+    slopes: &mut [T],
+    of: impl Fn(T) -> (T, T),
+) -> Sums<T> {
+    let (mut totals, mut tops, mut bottoms) = ([T::ZERO; LANES], [T::NEG_INFINITY; LANES], [-T::NEG_INFINITY; LANES]);
+    let mut part = |logits: &[T], f: &mut [T], slopes: &mut [T]| {
+        let mut block = |logits: &[T], f: &mut [T]| {
+            let mut slopes = [T::ZERO; LANES];
+            for (i, (&g, f)) in logits.iter().zip(f).enumerate() {
+                let (value, slope) = of(g);
+                *f = value;
+                slopes[i] = slope;
+                totals[i] += value.abs();
+                tops[i] = value.larger(tops[i]);
+                bottoms[i] = value.smaller(bottoms[i]);
+            }
+            slopes
+        };
+        let (blocks, rest) = logits.as_chunks::<LANES>();
+        let (f_blocks, f_rest) = f.as_chunks_mut::<LANES>();
+        let mut slopes = slopes.chunks_mut(LANES);
+        for (logits, f) in blocks.iter().zip(f_blocks) {
+            let found = block(logits, f);
+            if SLOPES && let Some(slopes) = slopes.next() {
+                slopes.copy_from_slice(&found);
+            }
         }
+        let found = block(rest, f_rest);
+        if SLOPES && let Some(slopes) = slopes.next() {
+            slopes.copy_from_slice(&found[..rest.len()]);
+        }
+    };
+    let (f_before, f_after) = f.split_at_mut(label);
+    let (before, after) = if SLOPES { slopes.split_at_mut(label) } else { (&mut [][..], &mut [][..]) };
+    part(&logits[..label], f_before, before);
+    part(&logits[label + 1..], &mut f_after[1..], if SLOPES { &mut after[1..] } else { after });
+    let (own, slope) = of(logits[label]);
+    f[label] = own;
+    if SLOPES {
+        slopes[label] = slope;
     }
-    lanes.into_iter().fold(-T::NEG_INFINITY, Real::smaller)
+    Sums {
+        total: totals.into_iter().sum::<T>() + own.abs(),
+        largest: tops.into_iter().fold(T::NEG_INFINITY, Real::larger),
+        smallest: bottoms.into_iter().fold(-T::NEG_INFINITY, Real::smaller),
+    }
 }
 
-/// `sum f(x)`.
+/// `sum f(x)` over the other classes than the label.
 #[inline(always)]
-fn sum<T: Real>(x: &[T], f: impl Fn(T) -> T) -> T {
+fn others_sum<T: Real>(x: &[T], label: usize, f: impl Fn(T) -> T) -> T {
     let mut sums = [T::ZERO; LANES];
-    let (blocks, rest) = x.as_chunks::<LANES>();
-    for block in blocks {
-        for (&x, sum) in block.iter().zip(&mut sums) {
-            *sum += f(x);
+    for part in [&x[..label], &x[label + 1..]] {
+        for block in part.chunks(LANES) {
+            for (&x, sum) in block.iter().zip(&mut sums) {
+                *sum += f(x);
+            }
         }
-    }
-    for (&x, sum) in rest.iter().zip(&mut sums) {
-        *sum += f(x);
     }
     sums.into_iter().sum()
 }

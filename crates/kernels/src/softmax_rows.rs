@@ -116,9 +116,9 @@ impl<T: Real> Work for Rows<'_, T> {
     fn run<const FMA: bool>(self) {
         let classes = self.of.classes;
         let row = |i: usize| (&self.of.logits[(self.first + i) * classes..][..classes], self.of.labels[self.first + i]);
-        // LDR needs the row's normalised scores beside its exponentials, the others nothing.
+        // LDR needs the row's scores, the others nothing.
         let mut scratch = match self.loss {
-            SoftmaxLoss::Ldr(_) => vec![T::ZERO; 2 * classes],
+            SoftmaxLoss::Ldr(_) => vec![T::ZERO; classes],
             _ => Vec::new(),
         };
         if let Some((gradient, upstream)) = self.gradient {
@@ -140,8 +140,7 @@ impl<T: Real> Work for Rows<'_, T> {
                     }
                     SoftmaxLoss::Brier => brier_gradient::<T, FMA>(logits, label, upstream, gradient),
                     SoftmaxLoss::Ldr(ldr) => {
-                        let index = self.first + i;
-                        ldr.row::<FMA>(index, logits, label, &mut scratch, Some((upstream, gradient)));
+                        ldr.gradient::<FMA>(self.first + i, logits, label, upstream, &mut scratch, gradient);
                     }
                 }
             }
@@ -155,7 +154,7 @@ impl<T: Real> Work for Rows<'_, T> {
                     cross_entropy::<T, FMA>(logits, label, *label_smoothing, *class_weights)
                 }
                 SoftmaxLoss::Brier => brier::<T, FMA>(logits, label),
-                SoftmaxLoss::Ldr(ldr) => ldr.row::<FMA>(self.first + i, logits, label, &mut scratch, None),
+                SoftmaxLoss::Ldr(ldr) => ldr.value::<FMA>(self.first + i, logits, label, &mut scratch),
             };
         }
     }
