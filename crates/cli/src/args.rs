@@ -26,6 +26,8 @@ pub enum Command {
     List(ListArgs),
     /// Describe a paper or an objective in a page
     Show(ShowArgs),
+    /// Time and memory of the kernels against Burn's tensor operations
+    Bench(BenchArgs),
     /// Print shell completions
     Completions {
         /// The shell
@@ -253,6 +255,42 @@ pub struct ProbeArgs {
     /// Print the measurements as JSON
     #[arg(long)]
     pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct BenchArgs {
+    /// What to measure: an objective at all its sizes (info-nce) or a case (info-nce-4096x128); repeatable
+    /// [default: every case whose textbook form has no matrix over 512 MiB]
+    #[arg(long, value_name = "NAME")]
+    pub case: Vec<String>,
+    /// Sizes of your own for the named case, e.g. --case info-nce --sizes 8192x64
+    #[arg(long, value_name = "AxB", requires = "case")]
+    pub sizes: Option<String>,
+    /// The kernel, Burn's tensor operations, or both
+    #[arg(long, value_enum, default_value_t = FormArg::Both)]
+    pub form: FormArg,
+    /// Timed runs a measurement; their median is reported
+    #[arg(long, value_name = "N", default_value_t = 5)]
+    pub rounds: usize,
+    /// List the cases instead of measuring them
+    #[arg(long)]
+    pub list: bool,
+    /// Print as JSON
+    #[arg(long)]
+    pub json: bool,
+    /// Measure the one case in this process and print the measurement: how the command starts itself
+    #[arg(long, hide = true)]
+    pub in_process: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum FormArg {
+    /// The kernel
+    Fused,
+    /// Burn's tensor operations
+    Composed,
+    /// One after the other
+    Both,
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 use contrarian::InvalidParameter;
 use contrarian::registry::RegistryError;
+use contrarian_lab::bench::UnknownCase;
 use contrarian_lab::compare::CompareError;
 use contrarian_lab::data::DataError;
 use contrarian_lab::fit::FitError;
@@ -61,6 +62,12 @@ impl From<CompareError> for CliError {
             CompareError::Setting(error) => error.into(),
             error => Self::Failed(error.to_string()),
         }
+    }
+}
+
+impl From<UnknownCase> for CliError {
+    fn from(error: UnknownCase) -> Self {
+        Self::Usage(format!("{error} (`contrarian bench --list` lists them)"))
     }
 }
 

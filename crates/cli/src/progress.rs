@@ -30,7 +30,7 @@ pub fn stop_flag() -> Arc<AtomicBool> {
             if shared.swap(true, Ordering::Relaxed) {
                 std::process::exit(i32::from(crate::error::INTERRUPTED));
             }
-            eprintln!("\nstopping: finished fits are kept (press Ctrl-C again to end at once)");
+            eprintln!("\nstopping: what is finished is kept (press Ctrl-C again to end at once)");
         });
         if let Err(error) = installed {
             eprintln!("contrarian: Ctrl-C will end the run without results: {error}");

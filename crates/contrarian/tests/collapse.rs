@@ -33,11 +33,11 @@ fn solve(mut a: Rows, mut b: Rows) -> Rows {
         b.swap(column, pivot);
         for row in (0..n).filter(|&row| row != column) {
             let factor = a[row][column] / a[column][column];
-            for k in 0..n {
-                a[row][k] -= factor * a[column][k];
-            }
-            for k in 0..b[row].len() {
-                b[row][k] -= factor * b[column][k];
+            for matrix in [&mut a, &mut b] {
+                let pivot = matrix[column].clone();
+                for (entry, pivot) in matrix[row].iter_mut().zip(pivot) {
+                    *entry -= factor * pivot;
+                }
             }
         }
     }

@@ -130,7 +130,7 @@ proptest! {
         close(&numbers(ball.expmap(t(&x), t(&w))), &each(&|x, w| exp(c, x, w)), 1e-10)?;
         let pairs: Vec<f64> = x.iter().zip(&y).map(|(x, y)| distance(c, x, y)).collect();
         close(&numbers(ball.distance(t(&x), t(&y))), &pairs, 1e-7)?;
-        let all: Vec<f64> = x.iter().flat_map(|x| y.iter().map(|y| numbers(ball.distance(t(&[x.clone()]), t(&[y.clone()])))[0])).collect();
+        let all: Vec<f64> = x.iter().flat_map(|x| y.iter().map(|y| numbers(ball.distance(t(std::slice::from_ref(x)), t(std::slice::from_ref(y))))[0])).collect();
         close(&numbers(ball.distance_matrix(t(&x), t(&y))), &all, 1e-7)?;
         let lambda: Vec<f64> = x.iter().map(|x| 2.0 / (1.0 - c * dot(x, x))).collect();
         close(&numbers(ball.conformal_factor(t(&x))), &lambda, 1e-9)?;

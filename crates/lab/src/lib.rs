@@ -1,10 +1,12 @@
 //! What an experiment with training objectives needs and no paper owns: data, models, the fit loop, metrics, statistics
 //! and reports.
 
+pub mod bench;
 pub mod calibration;
 pub mod compare;
 pub mod data;
 pub mod fit;
+pub mod memory;
 pub mod metrics;
 pub mod model;
 pub mod parallel;

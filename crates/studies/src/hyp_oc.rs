@@ -327,7 +327,7 @@ fn geometry() -> Evidence {
     let errors = Tensor::cat(vec![asymmetry, there - detour, (cancelled - y).abs().max_dim(1)], 0);
     let errors: Vec<f64> = errors.into_data().iter::<f64>().collect();
     let worst = errors.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    // Written so that an error that is no number counts as a violation.
-    let violations = errors.iter().filter(|&&error| !(error <= BOUND)).count();
+    // An error that is no number counts as a violation.
+    let violations = errors.iter().filter(|error| error.is_nan() || **error > BOUND).count();
     Evidence::Cases { checked: errors.len(), violations, slack: BOUND - worst }
 }

@@ -1,5 +1,6 @@
 //! One file a command: read the arguments, call the library, print.
 
+mod bench;
 mod compare;
 mod list;
 mod predict;
@@ -23,6 +24,7 @@ pub fn run(arguments: Cli) -> Result<ExitCode, CliError> {
         Command::Run(args) => run::run(&args),
         Command::List(args) => list::run(&args),
         Command::Show(args) => show::run(&args),
+        Command::Bench(args) => bench::run(&args),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "contrarian", &mut script);

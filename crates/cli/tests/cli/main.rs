@@ -1,5 +1,6 @@
 //! End-to-end tests of the command on real files.
 
 mod bad_input;
+mod bench;
 mod commands;
 mod support;

@@ -138,11 +138,10 @@ pub fn unconstrained_features(params: &Map<String, Value>, inputs: &Tensors) -> 
     let weights = (1..=config.depth).map(|m| inputs.float::<2>(&format!("w{m}"))).collect::<Result<Vec<_>, _>>()?;
     let bias = if inputs.has("bias") { Some(inputs.float::<1>("bias")?) } else { None };
     let loss = objective.forward(features.clone(), inputs.int("labels")?, &weights, bias.clone());
-    const NAMES: [&str; 9] =
-        ["grad_w1", "grad_w2", "grad_w3", "grad_w4", "grad_w5", "grad_w6", "grad_w7", "grad_w8", "grad_w9"];
+    let names = ["grad_w1", "grad_w2", "grad_w3", "grad_w4", "grad_w5", "grad_w6", "grad_w7", "grad_w8", "grad_w9"];
     let gradients = loss.backward();
     let mut outputs = Outputs::from([("grad_features", grad!(&features, gradients)), ("loss", numbers(loss))]);
-    outputs.extend(NAMES.into_iter().zip(&weights).map(|(name, weight)| (name, grad!(weight, gradients))));
+    outputs.extend(names.into_iter().zip(&weights).map(|(name, weight)| (name, grad!(weight, gradients))));
     if let Some(bias) = bias {
         outputs.insert("grad_bias", grad!(&bias, gradients));
     }

@@ -19,13 +19,12 @@ pub fn attention_entropy(params: &Map<String, Value>, inputs: &Tensors) -> Resul
         _ => return Err(format!("`{name}` must be [heads, n] or [bags, heads, n]")),
     };
     let leaf = inputs.make::<3>(&three, data).require_grad();
-    let mask = match inputs.has("mask") {
-        false => None,
-        true => {
-            let (_, mask) = inputs.get("mask")?;
-            let mask = inputs.make::<2>(&[three[0], three[2]], mask).inner().not_equal_scalar(0.0);
-            Some(BagMask::new(mask).map_err(|error| error.to_string())?)
-        }
+    let mask = if inputs.has("mask") {
+        let (_, mask) = inputs.get("mask")?;
+        let mask = inputs.make::<2>(&[three[0], three[2]], mask).inner().not_equal_scalar(0.0);
+        Some(BagMask::new(mask).map_err(|error| error.to_string())?)
+    } else {
+        None
     };
     let weight = regulariser.weight;
     let mut outputs = Outputs::new();

@@ -2,6 +2,7 @@ use super::collect::Collector;
 use super::{Comparison, DataSummary, Failure, Settings};
 use crate::data::{DataError, Matrix, Preprocessor, Problem, Split, stratified_splits};
 use crate::fit::{Examples, Fit, FitConfig, FitError, Fitted, Validation, objective_step, predict};
+use crate::memory;
 use crate::metrics::{Decision, Metric, Predictions, best_threshold, evaluate};
 use crate::model::MlpConfig;
 use crate::parallel;
@@ -169,7 +170,7 @@ pub fn compare(
         interrupted: done.into_inner() < jobs.len() || stop.load(Ordering::Relaxed),
         seconds: started.elapsed().as_secs_f64(),
         threads: config.threads,
-        peak_memory: peak_memory(),
+        peak_memory: memory::peak(),
     })
 }
 
@@ -297,12 +298,4 @@ fn run_one(
         }),
         fitted,
     })
-}
-
-/// Peak resident memory of the process, where `/proc` tells.
-fn peak_memory() -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
-    let kib: u64 = line.split_whitespace().nth(1)?.parse().ok()?;
-    Some(kib * 1024)
 }

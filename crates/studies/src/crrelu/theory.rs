@@ -56,9 +56,12 @@ const STEP: f64 = 1e-3;
 /// How well the first variation must predict the change.
 const ACCURACY: f64 = 0.01;
 
+/// Name, activation, its range, and the factor of the correction.
+type Case = (&'static str, IncreasingActivation, (f64, f64), fn(f64) -> f64);
+
 /// A step along the windowed correction for three activations: change of the entropy, and what the variation predicts.
 pub fn descent_steps(points: usize) -> (Evidence, Table) {
-    let cases: [(&str, IncreasingActivation, (f64, f64), fn(f64) -> f64); 3] = [
+    let cases: [Case; 3] = [
         ("leaky ReLU (0.25)", IncreasingActivation::LeakyRelu { slope: 0.25 }, (-2.5, 8.0), |_| 1.0),
         ("softplus", IncreasingActivation::Softplus, (1e-4, 9.0), |_| 1.0),
         ("tanh", IncreasingActivation::Tanh, (-0.9999, 0.9999), |y| (1.0 - y * y).powi(3)),
