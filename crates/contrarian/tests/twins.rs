@@ -197,6 +197,14 @@ fn class_dependent(rows: &Rows, y: &[usize], weights: [f64; 2], ranking: f64) ->
     mean(rows, y, |row, y| -weights[y] * softmax(row)[y].ln()) + ranking
 }
 
+/// Without `eps` the loss jumps at a row of equal scores, where differences say nothing: see `spherical.rs` for that.
+fn z_loss(row: &[f64], y: usize, a: f64, b: f64, eps: f64) -> f64 {
+    let n = row.len() as f64;
+    let mu = row.iter().sum::<f64>() / n;
+    let sigma = (row.iter().map(|o| (o - mu).powi(2)).sum::<f64>() / n + eps).sqrt();
+    (a * (b - (row[y] - mu) / sigma)).exp().ln_1p() / a
+}
+
 /// The value of a twin at `rows`; `at` is where detached quantities are taken.
 fn twin(spec: &str, rows: &Rows, at: &Rows, y: &[usize]) -> f64 {
     let hinge = |row: &[f64], y: usize, k: usize, margin: f64| if k == y { 0.0 } else { row[k] - row[y] + margin };
@@ -238,6 +246,18 @@ fn twin(spec: &str, rows: &Rows, at: &Rows, y: &[usize]) -> f64 {
         "ldr(lambda=40, margin=0.3, normalization=none)" => mean(rows, y, |row, y| ldr_row(row, y, 40.0, 0.3, "none")),
         "ldr(lambda=1, normalization=l1_mean)" => mean(rows, y, |row, y| ldr_row(row, y, 1.0, 0.1, "l1_mean")),
         "aldr" => aldr(rows, at, y),
+        "z-loss(a=0.5, b=2, eps=0.25)" => mean(rows, y, |row, y| z_loss(row, y, 0.5, 2.0, 0.25)),
+        "z-loss(eps=0.01)" => mean(rows, y, |row, y| z_loss(row, y, 1.0, 0.0, 0.01)),
+        "taylor-softmax" => mean(rows, y, |row, y| {
+            let t = |o: f64| 1.0 + o + o * o / 2.0;
+            -(t(row[y]) / row.iter().map(|&o| t(o)).sum::<f64>()).ln()
+        }),
+        "spherical-softmax(epsilon=0.1)" => {
+            mean(rows, y, |row, y| -((row[y].powi(2) + 0.1) / row.iter().map(|o| o * o + 0.1).sum::<f64>()).ln())
+        }
+        "spherical-squared-error" => {
+            mean(rows, y, |row, y| row.iter().map(|o| o * o).sum::<f64>() - 2.0 * row[y] + 1.0)
+        }
         "multiclass-dice(alpha=0.5)" => multiclass_dice(rows, y, false),
         "multiclass-dice(alpha=0.5, level=batch)" => multiclass_dice(rows, y, true),
         "dice(alpha=0.5)" => binary_dice(rows, y, 0.5, true, true, 1.0),
@@ -261,7 +281,12 @@ fn twin(spec: &str, rows: &Rows, at: &Rows, y: &[usize]) -> f64 {
     }
 }
 
-const ANY_CLASSES: [&str; 24] = [
+const ANY_CLASSES: [&str; 29] = [
+    "z-loss(a=0.5, b=2, eps=0.25)",
+    "z-loss(eps=0.01)",
+    "taylor-softmax",
+    "spherical-softmax(epsilon=0.1)",
+    "spherical-squared-error",
     "cross-entropy",
     "cross-entropy(class_weights=WEIGHTS, label_smoothing=0.2)",
     "focal(gamma=1.5)",

@@ -11,6 +11,7 @@ mod cross_entropy;
 mod dice;
 mod effective_number;
 mod ens_loss;
+mod factored_output;
 mod focal;
 mod gce;
 mod h_consistency;
@@ -28,8 +29,10 @@ mod normalized;
 mod pairwise_squared_hinge;
 mod smooth_adv_comp_sum;
 mod soft_confusion;
+mod spherical;
 mod symmetric_ce;
 mod tversky;
+mod two_level_softmax;
 
 pub use any_loss::{AnyLoss, AnyLossConfig, AnyLossInput, AnyLossMetric};
 pub use brier::{BrierLoss, BrierLossConfig, MseOnProbabilities, MseOnProbabilitiesConfig};
@@ -39,6 +42,7 @@ pub use cross_entropy::{CrossEntropyLoss, CrossEntropyLossConfig};
 pub use dice::{BinaryDiceLoss, BinaryDiceLossConfig, MulticlassDiceLoss, MulticlassDiceLossConfig};
 pub use effective_number::{effective_number_weights, effective_number_weights_near_one, mean_one};
 pub use ens_loss::{EnsLoss, EnsLossConfig, EnsLossSchedule};
+pub use factored_output::{FactoredOutput, FactoredOutputConfig};
 pub use focal::{FocalLoss, FocalLossConfig};
 pub use gce::{GceLoss, GceLossConfig};
 pub use h_consistency::{HConsistencyTransform, minimizability_gap_bound};
@@ -61,5 +65,13 @@ pub use smooth_adv_comp_sum::{
     RhoMarginCompSumLoss, RhoMarginCompSumLossConfig, SmoothAdvCompSumLoss, SmoothAdvCompSumLossConfig,
 };
 pub use soft_confusion::{SoftConfusion, soft_confusion};
+pub use spherical::{
+    SphericalSoftmaxLoss, SphericalSoftmaxLossConfig, SphericalSquaredError, SphericalSquaredErrorConfig,
+    TaylorSoftmaxLoss, TaylorSoftmaxLossConfig, ZLoss, ZLossConfig,
+};
 pub use symmetric_ce::{SymmetricCeLoss, SymmetricCeLossConfig};
 pub use tversky::{TverskyLoss, TverskyLossConfig};
+pub use two_level_softmax::{TwoLevelSoftmax, TwoLevelSoftmaxConfig};
+
+/// What a [`FactoredOutput`] is trained with, and how it fails.
+pub use contrarian_kernels::{KernelError, SphericalLoss};

@@ -4,8 +4,9 @@ use crate::classification::{
     CompSumLossConfig, CrammerSingerLossConfig, CrossEntropyLossConfig, EnsLossConfig, ExponentialLossConfig,
     FocalLossConfig, GceLossConfig, HingeLossConfig, JensenShannonLossConfig, LdrKlLossConfig, LogisticLossConfig,
     MaeLossConfig, MseOnProbabilitiesConfig, MulticlassDiceLossConfig, NceAgceLossConfig, NceAulLossConfig,
-    NceRceLossConfig, PairwiseSquaredHingeConfig, SigmoidFocalLossConfig, SymmetricCeLossConfig, TverskyLossConfig,
-    WestonWatkinsLossConfig,
+    NceRceLossConfig, PairwiseSquaredHingeConfig, SigmoidFocalLossConfig, SphericalSoftmaxLossConfig,
+    SphericalSquaredErrorConfig, SymmetricCeLossConfig, TaylorSoftmaxLossConfig, TverskyLossConfig,
+    WestonWatkinsLossConfig, ZLossConfig,
 };
 use crate::{InvalidParameter, LogitObjective};
 use serde_json::Value;
@@ -287,6 +288,50 @@ pub static OBJECTIVES: &[ObjectiveEntry] = &[
         ]
     ),
     entry!(
+        "z-loss",
+        ZLossConfig,
+        Any,
+        Some("z-loss"),
+        "softplus of the standardised score: invariant to shift and scale, for three classes or more",
+        "loss_i = log(1 + exp(a (b - z_y)))/a,  z = (o - mean o)/sqrt(var o + eps)",
+        "de Brebisson, Vincent 2016, arXiv 1604.08859",
+        [
+            ("a", "sharpness, above 0"),
+            ("b", "location: larger cares about the very top of the ranking"),
+            ("eps", "added to the variance, at least 0; with 0 two classes give no gradient")
+        ]
+    ),
+    entry!(
+        "taylor-softmax",
+        TaylorSoftmaxLossConfig,
+        Any,
+        Some("z-loss"),
+        "softmax with a second-order polynomial for the exponential",
+        "loss_i = log(sum_k t(o_k)) - log t(o_y),  t(o) = 1 + o + o^2/2",
+        "de Brebisson, Vincent 2016, arXiv 1604.08859",
+        []
+    ),
+    entry!(
+        "spherical-softmax",
+        SphericalSoftmaxLossConfig,
+        Any,
+        Some("z-loss"),
+        "softmax with squares for the exponential: forgets signs",
+        "loss_i = log(sum_k (o_k^2 + epsilon)) - log(o_y^2 + epsilon)",
+        "de Brebisson, Vincent 2016, arXiv 1604.08859",
+        [("epsilon", "keeps the logarithms finite, above 0")]
+    ),
+    entry!(
+        "spherical-squared-error",
+        SphericalSquaredErrorConfig,
+        Any,
+        Some("z-loss"),
+        "squared error of the raw scores against the one-hot label",
+        "loss_i = sum_k (o_k - 1[k == y])^2",
+        "Vincent, de Brebisson, Bouthillier 2015, arXiv 1412.7091",
+        []
+    ),
+    entry!(
         "dice",
         BinaryDiceLossConfig,
         Binary,
@@ -466,6 +511,11 @@ mod tests {
         for entry in OBJECTIVES {
             let (loss, gradient) = value_and_gradient(entry, [[0.3, -0.2], [0.1, 0.0], [-0.4, 0.2], [0.5, 0.1]]);
             assert!(loss.is_finite(), "{}", entry.name);
+            if entry.name == "z-loss" {
+                // Standardised, two scores are 1 and -1 whatever their distance: flat up to rounding.
+                assert!(gradient.iter().all(|g| g.abs() < 1e-5), "{gradient:?}");
+                continue;
+            }
             // Example 1 is the only positive: minimising must raise its score for class 1.
             assert!(gradient[3] - gradient[2] < 0.0, "{}: {gradient:?}", entry.name);
         }

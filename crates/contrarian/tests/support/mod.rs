@@ -7,6 +7,7 @@ mod contrastive;
 mod hyperbolic;
 mod pruning;
 mod ranking;
+mod spherical;
 
 use burn::config::Config;
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
@@ -185,6 +186,11 @@ pub fn evaluate(function: &str, params: &Map<String, Value>, inputs: &Tensors) -
         "mw_loss_pools" => ranking::mw_loss_pools(params, inputs)?,
         "roc_curve" => ranking::roc_curve(inputs)?,
         "pld_loss" => ranking::pld_loss(params, inputs)?,
+        "ZLoss" | "TaylorSoftmaxLoss" | "SphericalSoftmaxLoss" | "SphericalSquaredError" => {
+            spherical::loss(function, params, inputs)?
+        }
+        "FactoredOutputLayer.step" => spherical::steps(params, inputs)?,
+        "TwoLevelSoftmax" => spherical::two_level(params, inputs)?,
         _ => {
             contrastive::evaluate(function, params, inputs)?.ok_or_else(|| format!("unknown function `{function}`"))?
         }

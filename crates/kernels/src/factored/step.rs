@@ -43,7 +43,7 @@ impl<T: Real> FactoredOutputLayer<T> {
         &mut self,
         hidden: &[T],
         targets: &[usize],
-        loss: &impl SphericalLoss,
+        loss: &(impl SphericalLoss + ?Sized),
         eta: f64,
     ) -> Result<FactoredStep<T>, KernelError> {
         let mut scratch = std::mem::take(&mut self.scratch);
@@ -58,7 +58,7 @@ impl<T: Real> FactoredOutputLayer<T> {
         x: &mut Scratch,
         hidden: &[T],
         targets: &[usize],
-        loss: &impl SphericalLoss,
+        loss: &(impl SphericalLoss + ?Sized),
         eta: f64,
     ) -> Result<FactoredStep<T>, KernelError> {
         let d = self.dim;
