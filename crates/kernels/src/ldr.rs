@@ -42,25 +42,26 @@ impl<T: Real> Ldr<'_, T> {
         self.lambda.iter().try_for_each(|&lambda| check_positive("lambda", lambda))
     }
 
-    /// The loss of row `index`. `scratch` has room for a row.
+    /// The loss of row `index`. `scratch` has room for two rows.
     #[inline(always)]
     pub(crate) fn value<const FMA: bool>(&self, index: usize, logits: &[T], label: usize, scratch: &mut [T]) -> T {
-        let row = self.scores::<FMA, false>(index, logits, label, scratch, &mut []);
+        let f = &mut scratch[..logits.len()];
+        let row = self.scores::<FMA, false>(index, logits, label, f, &mut []);
         let classes = T::of(logits.len() as f64);
         // The label's own d is 0 and not in the sums.
-        if row.top.larger(-row.bottom) < T::of(0.5) {
+        if row.top < T::of(0.5) && row.z::<FMA>(smallest(f)) > T::of(-0.5) {
             // For a large temperature the plain form subtracts two nearly equal logarithms; around the mean nothing cancels.
-            let center = others_sum(scratch, label, |f| row.z::<FMA>(f)) / classes;
-            let rest = others_sum(scratch, label, |f| (row.z::<FMA>(f) - center).exp_m1::<FMA>());
+            let center = others_sum(f, label, |f| row.z::<FMA>(f)) / classes;
+            let rest = others_sum(f, label, |f| (row.z::<FMA>(f) - center).exp_m1::<FMA>());
             let rest = rest + (-center).exp_m1::<FMA>();
             return row.lambda * (center + T::of((rest / classes).f64().ln_1p()));
         }
-        let others = others_sum(scratch, label, |f| (row.z::<FMA>(f) - row.top).exp::<FMA>());
+        let others = others_sum(f, label, |f| (row.z::<FMA>(f) - row.top).exp::<FMA>());
         let total = others + (-row.top).exp::<FMA>();
         row.lambda * (row.top + (total / classes).ln::<FMA>())
     }
 
-    /// `upstream` times the gradient of row `index`, into `out`. `scratch` has room for a row.
+    /// `upstream` times the gradient of row `index`, into `out`. `scratch` has room for two rows.
     #[inline(always)]
     pub(crate) fn gradient<const FMA: bool>(
         &self,
@@ -71,33 +72,35 @@ impl<T: Real> Ldr<'_, T> {
         scratch: &mut [T],
         out: &mut [T],
     ) {
-        let row = self.scores::<FMA, true>(index, logits, label, scratch, out);
-        // e_k = exp(z_k - top), in the place of f, and the sums of it and of e_k (f_k - f_y).
+        let (f, e) = scratch.split_at_mut(logits.len());
+        let row = self.scores::<FMA, true>(index, logits, label, f, out);
+        // e_k = exp(z_k - top), 0 for the label.
+        for (f, e) in f.chunks(LANES).zip(e.chunks_mut(LANES)) {
+            for (&f, e) in f.iter().zip(e) {
+                *e = (row.z::<FMA>(f) - row.top).exp::<FMA>();
+            }
+        }
+        e[label] = T::ZERO;
         let (mut others, mut along) = ([T::ZERO; LANES], [T::ZERO; LANES]);
-        let (before, after) = scratch.split_at_mut(label);
-        for part in [before, &mut after[1..]] {
-            for block in part.chunks_mut(LANES) {
-                for ((f, sum), along) in block.iter_mut().zip(&mut others).zip(&mut along) {
-                    let e = (row.z::<FMA>(*f) - row.top).exp::<FMA>();
-                    *sum += e;
-                    *along += e * (*f - row.own);
-                    *f = e;
-                }
+        for (f, e) in f.chunks(LANES).zip(e.chunks(LANES)) {
+            for (((&f, &e), sum), along) in f.iter().zip(e).zip(&mut others).zip(&mut along) {
+                *sum += e;
+                *along += e * (f - row.own);
             }
         }
         let (others, along): (T, T) = (others.into_iter().sum(), along.into_iter().sum());
         // a = p - e_y is the gradient by the normalised scores; what of it lies along them, the normalisation takes away.
         let scale = row.by * upstream / (others + (-row.top).exp::<FMA>());
-        scratch[label] = -others;
+        e[label] = -others;
         if self.normalization == Normalization::None {
-            for (out, &e) in out.iter_mut().zip(&*scratch) {
+            for (out, &e) in out.iter_mut().zip(&*e) {
                 *out = scale * e;
             }
             return;
         }
         let mean = along * row.by / T::of(logits.len() as f64);
         let slopes_are_signs = self.normalization == Normalization::L1Mean;
-        for (out, &e) in out.iter_mut().zip(&*scratch) {
+        for (out, &e) in out.iter_mut().zip(&*e) {
             let slope = *out;
             *out = scale * if slopes_are_signs { e - slope * mean } else { slope * (e - mean) };
         }
@@ -114,20 +117,20 @@ impl<T: Real> Ldr<'_, T> {
         f: &mut [T],
         slopes: &mut [T],
     ) -> Row<T> {
-        let sums = match self.normalization {
-            Normalization::None => map_row::<T, false>(logits, label, f, &mut [], |g| (g, T::ONE)),
-            Normalization::L1Mean => map_row::<T, SLOPES>(logits, label, f, slopes, |g| {
+        let total = match self.normalization {
+            Normalization::None => map_row::<T, false>(logits, f, &mut [], |g| (g, T::ONE)),
+            Normalization::L1Mean => map_row::<T, SLOPES>(logits, f, slopes, |g| {
                 let sign = if g > T::ZERO { T::ONE } else { -T::ONE };
                 (g, if g == T::ZERO { T::ZERO } else { sign })
             }),
             Normalization::SoftplusMean => {
-                let sums = map_row::<T, SLOPES>(logits, label, f, slopes, softplus::<T, FMA>);
-                if sums.total > T::of(1e-17) {
-                    sums
+                let total = map_row::<T, SLOPES>(logits, f, slopes, softplus::<T, FMA>);
+                if total > T::of(1e-17) {
+                    total
                 } else {
                     // So low that softplus underflows: it is e^g to every digit, and a common factor changes nothing.
                     let top = largest(logits);
-                    map_row::<T, SLOPES>(logits, label, f, slopes, |g| {
+                    map_row::<T, SLOPES>(logits, f, slopes, |g| {
                         let e = (g - top).exp::<FMA>();
                         (e, e)
                     })
@@ -136,24 +139,13 @@ impl<T: Real> Ldr<'_, T> {
         };
         let by = match self.normalization {
             Normalization::None => T::ONE,
-            _ if sums.total > T::ZERO => T::of(logits.len() as f64) / sums.total,
+            _ if total > T::ZERO => T::of(logits.len() as f64) / total,
             _ => T::ZERO,
         };
         let lambda = if self.lambda.len() == 1 { self.lambda[0] } else { self.lambda[index] };
-        let row = Row {
-            lambda,
-            by,
-            own: f[label],
-            steep: by / lambda,
-            margin: self.margin / lambda,
-            top: T::ZERO,
-            bottom: T::ZERO,
-        };
-        if logits.len() == 1 {
-            return row;
-        }
-        let (top, bottom) = (row.z::<FMA>(sums.largest), row.z::<FMA>(sums.smallest));
-        Row { top: top.larger(T::ZERO), bottom: bottom.smaller(T::ZERO), ..row }
+        let row = Row { lambda, by, own: f[label], steep: by / lambda, margin: self.margin / lambda, top: T::ZERO };
+        let largest = largest(&f[..label]).larger(largest(&f[label + 1..]));
+        Row { top: row.z::<FMA>(largest).larger(T::ZERO), ..row }
     }
 }
 
@@ -167,9 +159,8 @@ struct Row<T> {
     steep: T,
     /// `margin / lambda`.
     margin: T,
-    /// Largest and smallest `z`, the label's 0 among them.
+    /// The largest `z`, the label's 0 among them.
     top: T,
-    bottom: T,
 }
 
 impl<T: Real> Row<T> {
@@ -180,64 +171,42 @@ impl<T: Real> Row<T> {
     }
 }
 
-/// Of a row `f`: the sum of absolute values, and the extremes among the other classes than the label.
-struct Sums<T> {
-    total: T,
-    largest: T,
-    smallest: T,
-}
-
-/// `(f, slope) = of(logit)` for every class, the slopes only where `SLOPES`.
+/// `(f, slope) = of(logit)` for every class, the slopes only where `SLOPES`; gives the sum of `|f|`.
 #[inline(always)]
 fn map_row<T: Real, const SLOPES: bool>(
     logits: &[T],
-    label: usize,
     f: &mut [T],
     slopes: &mut [T],
-    of: impl Fn(T) -> (T, T),
-) -> Sums<T> {
-    let (mut totals, mut tops, mut bottoms) = ([T::ZERO; LANES], [T::NEG_INFINITY; LANES], [-T::NEG_INFINITY; LANES]);
-    let mut part = |logits: &[T], f: &mut [T], slopes: &mut [T]| {
-        let mut block = |logits: &[T], f: &mut [T]| {
-            let mut slopes = [T::ZERO; LANES];
-            for (i, (&g, f)) in logits.iter().zip(f).enumerate() {
-                let (value, slope) = of(g);
-                *f = value;
-                slopes[i] = slope;
-                totals[i] += value.abs();
-                tops[i] = value.larger(tops[i]);
-                bottoms[i] = value.smaller(bottoms[i]);
-            }
-            slopes
-        };
-        let (blocks, rest) = logits.as_chunks::<LANES>();
-        let (f_blocks, f_rest) = f.as_chunks_mut::<LANES>();
-        let mut slopes = slopes.chunks_mut(LANES);
-        for (logits, f) in blocks.iter().zip(f_blocks) {
-            let found = block(logits, f);
-            if SLOPES && let Some(slopes) = slopes.next() {
-                slopes.copy_from_slice(&found);
-            }
-        }
-        let found = block(rest, f_rest);
-        if SLOPES && let Some(slopes) = slopes.next() {
-            slopes.copy_from_slice(&found[..rest.len()]);
-        }
-    };
-    let (f_before, f_after) = f.split_at_mut(label);
-    let (before, after) = if SLOPES { slopes.split_at_mut(label) } else { (&mut [][..], &mut [][..]) };
-    part(&logits[..label], f_before, before);
-    part(&logits[label + 1..], &mut f_after[1..], if SLOPES { &mut after[1..] } else { after });
-    let (own, slope) = of(logits[label]);
-    f[label] = own;
+    of: impl Fn(T) -> (T, T) + Copy,
+) -> T {
+    let mut sums = [T::ZERO; LANES];
+    let (blocks, rest) = logits.as_chunks::<LANES>();
+    let (f_blocks, f_rest) = f.as_chunks_mut::<LANES>();
     if SLOPES {
-        slopes[label] = slope;
+        let (slope_blocks, slope_rest) = slopes.as_chunks_mut::<LANES>();
+        for ((logits, f), slopes) in blocks.iter().zip(f_blocks).zip(slope_blocks) {
+            for (((&g, f), slope), sum) in logits.iter().zip(f).zip(slopes).zip(&mut sums) {
+                (*f, *slope) = of(g);
+                *sum += f.abs();
+            }
+        }
+        for (((&g, f), slope), sum) in rest.iter().zip(f_rest).zip(slope_rest).zip(&mut sums) {
+            (*f, *slope) = of(g);
+            *sum += f.abs();
+        }
+    } else {
+        for (logits, f) in blocks.iter().zip(f_blocks) {
+            for ((&g, f), sum) in logits.iter().zip(f).zip(&mut sums) {
+                *f = of(g).0;
+                *sum += f.abs();
+            }
+        }
+        for ((&g, f), sum) in rest.iter().zip(f_rest).zip(&mut sums) {
+            *f = of(g).0;
+            *sum += f.abs();
+        }
     }
-    Sums {
-        total: totals.into_iter().sum::<T>() + own.abs(),
-        largest: tops.into_iter().fold(T::NEG_INFINITY, Real::larger),
-        smallest: bottoms.into_iter().fold(-T::NEG_INFINITY, Real::smaller),
-    }
+    sums.into_iter().sum()
 }
 
 /// `sum f(x)` over the other classes than the label.
@@ -252,4 +221,15 @@ fn others_sum<T: Real>(x: &[T], label: usize, f: impl Fn(T) -> T) -> T {
         }
     }
     sums.into_iter().sum()
+}
+
+#[inline(always)]
+fn smallest<T: Real>(x: &[T]) -> T {
+    let mut lanes = [-T::NEG_INFINITY; LANES];
+    for x in x.chunks(LANES) {
+        for (&x, lane) in x.iter().zip(&mut lanes) {
+            *lane = x.smaller(*lane);
+        }
+    }
+    lanes.into_iter().fold(-T::NEG_INFINITY, Real::smaller)
 }

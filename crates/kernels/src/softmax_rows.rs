@@ -116,9 +116,9 @@ impl<T: Real> Work for Rows<'_, T> {
     fn run<const FMA: bool>(self) {
         let classes = self.of.classes;
         let row = |i: usize| (&self.of.logits[(self.first + i) * classes..][..classes], self.of.labels[self.first + i]);
-        // LDR needs the row's scores, the others nothing.
+        // LDR needs the row's scores and exponentials, the others nothing.
         let mut scratch = match self.loss {
-            SoftmaxLoss::Ldr(_) => vec![T::ZERO; classes],
+            SoftmaxLoss::Ldr(_) => vec![T::ZERO; 2 * classes],
             _ => Vec::new(),
         };
         if let Some((gradient, upstream)) = self.gradient {
