@@ -48,11 +48,15 @@ class Failed(Exception):
     """A library could not do a case; the message is for the table."""
 
 
-def build():
-    subprocess.run(["cargo", "build", "--release", "-p", "contrarian-cli"], cwd=ROOT, check=True)
+def target_directory():
     metadata = ["cargo", "metadata", "--no-deps", "--format-version", "1"]
     found = subprocess.run(metadata, cwd=ROOT, check=True, capture_output=True, text=True).stdout
-    return pathlib.Path(json.loads(found)["target_directory"]) / "release" / "contrarian"
+    return pathlib.Path(json.loads(found)["target_directory"])
+
+
+def build():
+    subprocess.run(["cargo", "build", "--release", "--workspace"], cwd=ROOT, check=True)
+    return target_directory() / "release" / "contrarian"
 
 
 def contrarian(binary, *arguments):
@@ -327,6 +331,10 @@ def versions():
     )
 
 
+def machine():
+    return f"{processor()} with {vector_instructions()}, {os.cpu_count()} cores, {platform.system()}; {versions()}"
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--case", action="append", default=[], help="as of `contrarian bench`; prints only")
@@ -340,7 +348,6 @@ def main():
         check(binary, cases)
         return
     limit = int(available_memory() * 0.9)
-    machine = f"{processor()} with {vector_instructions()}, {os.cpu_count()} cores, {platform.system()}; {versions()}"
     measured = {}
     disturbed = {}
     for case in cases:
@@ -365,7 +372,7 @@ def main():
     lines += [
         "",
         f"Medians of {ROUNDS} alternating rounds ({SLOW_ROUNDS} where one run takes over {SLOW_MS / 1000:.0f} s, 1 over {ENDLESS_MS / 1000:.0f} s); "
-        f"{machine}; {THREADS} threads each; memory limit of a PyTorch process {limit / 1e9:.1f} GB; {time.strftime('%Y-%m-%d')}, "
+        f"{machine()}; {THREADS} threads each; memory limit of a PyTorch process {limit / 1e9:.1f} GB; {time.strftime('%Y-%m-%d')}, "
         f"{minutes:.0f} minutes. {quiet}",
         "",
         "The targets, computed from this run:",
