@@ -3,8 +3,8 @@
 //! The folder is `CONTRARIAN_GOLDENS`, or `tests/goldens`. One line is printed a case and precision; an unknown function,
 //! parameter or output is a failure. Run with `--nocapture` to see the lines.
 //!
-//! An objective with a fused and a composed form gives each output twice, as `name` and as `composed:name`: both are held to
-//! the same expected values and bounds.
+//! An output that can be had in two ways is given as `name` and as `again:name`: both are held to the same expected values
+//! and bounds.
 
 mod support;
 
@@ -94,9 +94,9 @@ fn check(case: &Case, precision: Precision) -> Result<f64, String> {
             let _ = write!(problems, "output `{name}` is not computed; ");
             continue;
         };
-        let composed = format!("composed:{name}");
-        let forms = [(name, Some(values)), (&composed, found.get(composed.as_str()))];
-        for (name, values) in forms.into_iter().filter_map(|(name, values)| Some((name, values?))) {
+        let again = format!("again:{name}");
+        let ways = [(name, Some(values)), (&again, found.get(again.as_str()))];
+        for (name, values) in ways.into_iter().filter_map(|(name, values)| Some((name, values?))) {
             if values.len() != expected.data.len() {
                 let _ = write!(problems, "`{name}` has {} numbers, expected {}; ", values.len(), expected.data.len());
                 continue;

@@ -1,4 +1,4 @@
-//! The ranking objectives: both forms against each other, and the facts that the papers state.
+//! The ranking objectives: the facts that the papers state.
 
 use burn::tensor::{DType, Device, Distribution, Int, Tensor, TensorData};
 use contrarian::ranking::*;
@@ -23,75 +23,6 @@ fn numbers<const D: usize>(tensor: Tensor<D>) -> Vec<f64> {
 
 fn value(loss: Tensor<1>) -> f64 {
     numbers(loss)[0]
-}
-
-/// Relative to the largest number of the same output.
-fn close(name: &str, fused: &[f64], composed: &[f64], bound: f64) {
-    let size = composed.iter().fold(0.0f64, |m, v| m.max(v.abs()));
-    assert_eq!(fused.len(), composed.len());
-    for (f, c) in fused.iter().zip(composed) {
-        assert!((f - c).abs() <= bound * size + 1e-37, "{name}: {f} for {c}, largest {size}");
-    }
-}
-
-fn both<const D: usize>(name: &str, x: &Tensor<D>, fused: Tensor<1>, composed: Tensor<1>, bound: f64) {
-    close(name, &numbers(fused.clone()), &numbers(composed.clone()), bound);
-    let gradient = |loss: Tensor<1>| numbers(x.grad(&loss.sum().mul_scalar(3.0).backward()).unwrap());
-    close(name, &gradient(fused), &gradient(composed), bound);
-}
-
-const PRECISIONS: [(DType, f64); 2] = [(DType::F64, 1e-10), (DType::F32, 1e-5)];
-
-#[test]
-fn pair_losses_agree_in_both_forms() {
-    for (dtype, bound) in PRECISIONS {
-        for (p, n) in [(1, 1), (1, 129), (17, 3), (127, 129), (300, 40)] {
-            for scale in [1.0, 1e4] {
-                let scores = |seed, count| random(seed, count).into_iter().map(|v| v * scale).collect();
-                let (pos, neg) = (tensor(scores(1, p), [p], dtype), tensor(scores(2, n), [n], dtype));
-                for reduction in [PairReduction::MeanPairs, PairReduction::SumOverNegatives, PairReduction::SumPairs] {
-                    let mw = MwLossConfig::new().with_temperature(0.5 * scale).with_reduction(reduction).init();
-                    let hinge = PairwiseHingeLossConfig::new().with_reduction(reduction).init();
-                    let squared = PairwiseSquaredHingeLossConfig::new().with_reduction(reduction).init();
-                    for x in [&pos, &neg] {
-                        let sides = || (pos.clone(), neg.clone());
-                        let ((a, b), (c, d)) = (sides(), sides());
-                        both("mann-whitney", x, mw.pools(a, b), mw.pools_composed(c, d), bound);
-                        let ((a, b), (c, d)) = (sides(), sides());
-                        both("hinge", x, hinge.forward(a, b), hinge.forward_composed(c, d), bound);
-                        let ((a, b), (c, d)) = (sides(), sides());
-                        both("squared hinge", x, squared.forward(a, b), squared.forward_composed(c, d), bound);
-                    }
-                }
-            }
-        }
-    }
-}
-
-#[test]
-fn plackett_luce_agrees_in_both_forms() {
-    for (dtype, bound) in PRECISIONS {
-        for (rows, items) in [(1, 1), (2, 2), (3, 17), (17, 127), (2, 129)] {
-            for scale in [1.0, 300.0] {
-                let logits: Vec<f64> = random(3, rows * items).into_iter().map(|v| v * scale).collect();
-                let student = tensor(logits, [rows, items], dtype);
-                let teacher = || tensor(random(4, rows * items), [rows, items], dtype);
-                let labels: Vec<i64> = (0..rows).map(|row| (row * 31 % items) as i64).collect();
-                let labels = || Tensor::<1, Int>::from_data(TensorData::new(labels.clone(), [rows]), &student.device());
-                let custom = RankWeights::Custom((0..items).map(|k| 1.0 / (k + 1) as f64).collect());
-                let weights = [RankWeights::Teacher, RankWeights::Uniform, RankWeights::ListMle, RankWeights::First];
-                for weights in weights.into_iter().chain([custom]) {
-                    let objective = PlackettLuceLossConfig::new().with_temperature(4.0).with_weights(weights).init();
-                    let fused = objective.forward(student.clone(), teacher(), labels());
-                    let composed = objective.forward_composed(student.clone(), teacher(), labels());
-                    both("plackett-luce", &student, fused, composed, bound);
-                }
-                let order = teacher_optimal_permutation(teacher(), labels());
-                let fused = plackett_luce_log_prob(student.clone(), order.clone());
-                both("log-prob", &student, fused, plackett_luce_log_prob_composed(student.clone(), order), bound);
-            }
-        }
-    }
 }
 
 #[test]

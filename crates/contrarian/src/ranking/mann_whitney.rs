@@ -68,12 +68,6 @@ impl MwLoss {
         self.pair_loss().forward(self.reduction, positives, negatives)
     }
 
-    /// The same by tensor operations over the `[P, N]` matrix of pairs: what [`pools`](Self::pools) uses where there is no
-    /// kernel, and what the kernel is tested against.
-    pub fn pools_composed(&self, positives: Tensor<1>, negatives: Tensor<1>) -> Tensor<1> {
-        self.pair_loss().forward_composed(self.reduction, positives, negatives)
-    }
-
     /// The loss of a batch of queries: column `i` is the positive passage of query `i`, every other entry a negative.
     ///
     /// `ignore` is true for entries that are no negatives: further known positives, duplicates of the positive. It says
@@ -89,13 +83,6 @@ impl MwLoss {
     pub fn forward_scores(&self, scores: Tensor<2>, ignore: Option<Tensor<2, Bool>>) -> Tensor<1> {
         let (positives, negatives) = split(scores, ignore);
         self.pools(positives, negatives)
-    }
-
-    /// [`forward_scores`](Self::forward_scores) by tensor operations: what it uses where there is no kernel, and what the
-    /// kernel is tested against.
-    pub fn forward_scores_composed(&self, scores: Tensor<2>, ignore: Option<Tensor<2, Bool>>) -> Tensor<1> {
-        let (positives, negatives) = split(scores, ignore);
-        self.pools_composed(positives, negatives)
     }
 
     /// The loss of embeddings, by the dot products of queries and passages; of their directions (cosines) where

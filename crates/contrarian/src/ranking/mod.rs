@@ -1,20 +1,21 @@
 //! Objectives that order scores: positives above negatives over all pairs, and lists by a ranking.
 //!
-//! Those with a fused kernel have a `forward` that uses it on the CPU and a `..._composed` of Burn's tensor operations, which
-//! `forward` uses elsewhere and against which the kernel is tested.
+//! Those with a fused kernel use it on the CPU, and elsewhere a composed form of Burn's tensor operations, against which the
+//! kernel is tested.
 
 mod mann_whitney;
 mod pairs;
 mod plackett_luce;
 mod score_contrastive;
+#[cfg(test)]
+mod tests;
 
 pub use mann_whitney::{MwLoss, MwLossConfig};
 pub use pairs::{
     PairReduction, PairwiseHingeLoss, PairwiseHingeLossConfig, PairwiseSquaredHingeLoss, PairwiseSquaredHingeLossConfig,
 };
 pub use plackett_luce::{
-    PlackettLuceLoss, PlackettLuceLossConfig, RankWeights, plackett_luce_log_prob, plackett_luce_log_prob_composed,
-    teacher_optimal_permutation,
+    PlackettLuceLoss, PlackettLuceLossConfig, RankWeights, plackett_luce_log_prob, teacher_optimal_permutation,
 };
 pub use score_contrastive::{ScoreContrastiveLoss, ScoreContrastiveLossConfig};
 

@@ -82,7 +82,12 @@ impl PairLoss {
     }
 
     /// The loss over all pairs, by tensor operations over the matrix of them.
-    pub fn forward_composed(self, reduction: PairReduction, positives: Tensor<1>, negatives: Tensor<1>) -> Tensor<1> {
+    pub(super) fn forward_composed(
+        self,
+        reduction: PairReduction,
+        positives: Tensor<1>,
+        negatives: Tensor<1>,
+    ) -> Tensor<1> {
         let [rows, columns] = check_sides(&positives, &negatives);
         let differences = negatives.reshape([1, columns]) - positives.reshape([rows, 1]);
         let pairs = match self {
@@ -154,12 +159,6 @@ macro_rules! hinge {
             /// When a side is empty, or the sides differ in dtype.
             pub fn forward(&self, positives: Tensor<1>, negatives: Tensor<1>) -> Tensor<1> {
                 PairLoss::$loss { margin: self.margin }.forward(self.reduction, positives, negatives)
-            }
-
-            /// The same by tensor operations over the `[P, N]` matrix of pairs: what [`forward`](Self::forward) uses where
-            /// there is no kernel, and what the kernel is tested against.
-            pub fn forward_composed(&self, positives: Tensor<1>, negatives: Tensor<1>) -> Tensor<1> {
-                PairLoss::$loss { margin: self.margin }.forward_composed(self.reduction, positives, negatives)
             }
         }
     };

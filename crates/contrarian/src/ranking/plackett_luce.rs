@@ -107,9 +107,7 @@ impl PlackettLuceLoss {
         fused::apply([student.into_dispatch(), teacher.into_dispatch()], kernel)
     }
 
-    /// The same by tensor operations: what [`forward`](Self::forward) uses where there is no kernel, and what the kernel is
-    /// tested against.
-    pub fn forward_composed(&self, student: Tensor<2>, teacher: Tensor<2>, labels: Tensor<1, Int>) -> Tensor<1> {
+    pub(super) fn forward_composed(&self, student: Tensor<2>, teacher: Tensor<2>, labels: Tensor<1, Int>) -> Tensor<1> {
         check_shapes(&student, &teacher);
         let order = teacher_optimal_permutation(teacher.clone(), labels);
         let weights = self.rank_weights(teacher.cast(student.dtype()), order.clone());
@@ -195,9 +193,8 @@ pub fn plackett_luce_log_prob(scores: Tensor<2>, order: Tensor<2, Int>) -> Tenso
     fused::apply([scores.into_dispatch()], LogProbKernel { rows, items, order })
 }
 
-/// [`plackett_luce_log_prob`] by tensor operations: what it uses where there is no kernel, and what the kernel is tested
-/// against. Does not check that rows of `order` are permutations.
-pub fn plackett_luce_log_prob_composed(scores: Tensor<2>, order: Tensor<2, Int>) -> Tensor<1> {
+/// Does not check that rows of `order` are permutations.
+pub(super) fn plackett_luce_log_prob_composed(scores: Tensor<2>, order: Tensor<2, Int>) -> Tensor<1> {
     let [rows, _] = scores.dims();
     assert_eq!(order.dims(), scores.dims(), "the order must have the shape of the scores");
     steps(scores, order).sum_dim(1).neg().reshape([rows])

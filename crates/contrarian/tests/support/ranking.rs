@@ -31,14 +31,11 @@ pub fn mw_loss(params: &Map<String, Value>, inputs: &Tensors) -> Result<Outputs,
     };
     let scores = inputs.float::<2>("scores")?;
     let loss = objective.forward_scores(scores.clone(), ignore()?);
-    let composed = objective.forward_scores_composed(scores.clone(), ignore()?);
     let contrastive = baseline.forward(scores.clone(), ignore()?);
     Ok(Outputs::from([
         ("grad_scores", gradient(&loss, &scores)),
-        ("composed:grad_scores", gradient(&composed, &scores)),
         ("contrastive_grad_scores", gradient(&contrastive, &scores)),
         ("loss", numbers(loss)),
-        ("composed:loss", numbers(composed)),
         ("contrastive_loss", numbers(contrastive)),
     ]))
 }
@@ -47,7 +44,6 @@ pub fn mw_loss_pools(params: &Map<String, Value>, inputs: &Tensors) -> Result<Ou
     let objective = config(&MwLossConfig::new(), params)?.init();
     let (pos, neg) = (inputs.float::<1>("pos")?, inputs.float::<1>("neg")?);
     let loss = objective.pools(pos.clone(), neg.clone());
-    let composed = objective.pools_composed(pos.clone(), neg.clone());
     let (positives, negatives) = (numbers(pos.clone()), numbers(neg.clone()));
     let metric =
         |value: Result<f64, pools::PoolError>| value.map(|value| vec![value]).map_err(|error| error.to_string());
@@ -56,13 +52,9 @@ pub fn mw_loss_pools(params: &Map<String, Value>, inputs: &Tensors) -> Result<Ou
         ("auc", metric(pools::auc(&positives, &negatives))?),
         ("aoc_strict", metric(pools::aoc(&positives, &negatives))?),
         ("bound_loss_over_ln2", over_ln2(&loss)),
-        ("composed:bound_loss_over_ln2", over_ln2(&composed)),
         ("grad_pos", gradient(&loss, &pos)),
         ("grad_neg", gradient(&objective.pools(pos.clone(), neg.clone()), &neg)),
-        ("composed:grad_pos", gradient(&composed, &pos)),
-        ("composed:grad_neg", gradient(&objective.pools_composed(pos.clone(), neg.clone()), &neg)),
         ("loss", numbers(loss)),
-        ("composed:loss", numbers(composed)),
     ]))
 }
 
@@ -106,16 +98,13 @@ pub fn pld_loss(params: &Map<String, Value>, inputs: &Tensors) -> Result<Outputs
     let teacher = || inputs.make::<2>(shape, teacher);
     let labels = || inputs.int("labels");
     let loss = objective.forward(student.clone(), teacher(), labels()?);
-    let composed = objective.forward_composed(student.clone(), teacher(), labels()?);
     let order = teacher_optimal_permutation(teacher(), labels()?);
     let weights = objective.rank_weights(teacher(), order.clone());
     Ok(Outputs::from([
         ("grad_student", gradient(&loss, &student)),
-        ("composed:grad_student", gradient(&composed, &student)),
         ("permutation", integers(order)),
         ("weights", numbers(weights)),
         ("loss", numbers(loss)),
-        ("composed:loss", numbers(composed)),
     ]))
 }
 

@@ -155,9 +155,9 @@ fn burn_steps(params: &Map<String, Value>, inputs: &Tensors) -> Result<Outputs, 
     }
     let weights = layer.layer.dense_weight().map_err(|error| error.to_string())?;
     Ok(Outputs::from([
-        ("composed:losses", losses),
-        ("composed:grad_hidden", gradients),
-        ("composed:w_dense_after", doubles(&weights, 1.0)),
+        ("again:losses", losses),
+        ("again:grad_hidden", gradients),
+        ("again:w_dense_after", doubles(&weights, 1.0)),
     ]))
 }
 
@@ -194,7 +194,7 @@ pub fn two_level(params: &Map<String, Value>, inputs: &Tensors) -> Result<Output
     Ok(Outputs::from([
         ("loss", numbers(again())),
         ("per_example", numbers(layer.forward_no_reduction(hidden.clone(), labels.clone()))),
-        ("composed:per_example", numbers(picked)),
+        ("again:per_example", numbers(picked)),
         ("grad_hidden", gradient(&again(), &hidden)),
         ("grad_w1", gradient(&again(), &w1)),
         ("grad_b1", gradient(&again(), &b1)),
