@@ -37,7 +37,7 @@ impl Outputs {
         Tensor::from_data(TensorData::new(logits.data.clone(), [logits.rows, logits.cols]), &Device::flex())
     }
 
-    fn check(&self) -> Result<(), CalibrationError> {
+    pub(super) fn check(&self) -> Result<(), CalibrationError> {
         match self.logits.data.iter().position(|value| !value.is_finite()) {
             Some(place) => Err(CalibrationError::NotFinite { row: place / self.logits.cols, what: "a logit" }),
             None => Ok(()),

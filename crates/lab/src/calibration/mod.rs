@@ -8,6 +8,8 @@ mod page;
 mod post_hoc;
 mod result;
 mod score;
+#[cfg(test)]
+mod tests;
 mod training_table;
 
 pub use calibrator::{Calibrator, Outputs};

@@ -82,6 +82,7 @@ pub fn calibrate(
         }
     }
     let outputs = model.outputs(&labelled.x, &Transform::TABULAR, config.seed);
+    let all_right = outputs.check().is_ok() && all_right(&outputs, &labelled.labels);
     let splits: Vec<u64> = (0..config.splits.max(1) as u64).collect();
     let methods: Vec<Option<Method>> = match config.method {
         Some(method) => vec![None, Some(method)],
@@ -111,7 +112,9 @@ pub fn calibrate(
     let results = results(&tested, rows, config.seed)?;
     let before = results[0].mean_log_loss();
     let best = results[1..].iter().min_by(|a, b| a.mean_log_loss().total_cmp(&b.mean_log_loss()));
-    let chosen = best.filter(|best| config.method.is_some() || best.mean_log_loss() < before).map(|b| b.name.clone());
+    // Where nothing is wrong, the log-loss falls until every probability is 0 or 1: no reason to believe in it.
+    let better = |best: &&MethodResult| !all_right && best.mean_log_loss() < before;
+    let chosen = best.filter(|best| config.method.is_some() || better(best)).map(|best| best.name.clone());
     model.manifest.calibrator = None;
     if let Some(method) = chosen.as_deref().and_then(|name| name.parse::<Method>().ok()) {
         let calibrator = Calibrator::fit(method, &outputs, &labelled.labels, config.seed, Some(stop))?;
@@ -124,11 +127,19 @@ pub fn calibrate(
         rows,
         of_training: held_out.is_some(),
         splits: splits.len(),
+        all_right,
         results,
         chosen,
         named: config.method.is_some(),
         notes,
     })
+}
+
+fn all_right(outputs: &Outputs, labels: &[usize]) -> bool {
+    let own = softmax(&outputs.logits);
+    let (_, correct) =
+        top_label(&Predictions { probabilities: own, classes: outputs.logits.cols, labels: labels.to_vec() });
+    correct.iter().all(|&right| right)
 }
 
 fn held_out_half(

@@ -50,9 +50,12 @@ pub struct Calibration {
     pub of_training: bool,
     /// Splits into halves.
     pub splits: usize,
+    /// Whether the model is right on every row: then nothing says how often it is wrong.
+    pub all_right: bool,
     /// The model as it is first, then the methods that could be fitted.
     pub results: Vec<MethodResult>,
-    /// The method that was chosen; `None` when none has a lower log-loss than the model as it is.
+    /// The method that was chosen; `None` when none has a lower log-loss than the model as it is, or the model is right on
+    /// every row and no method was named.
     pub chosen: Option<String>,
     /// Whether a person named the method.
     pub named: bool,
@@ -106,7 +109,7 @@ impl Calibration {
         });
         if self.of_training {
             said.push(
-                "The same rows chose the epoch and the threshold in training, so all figures flatter the model a little; \
+                "The same rows chose the epoch in training (and, with two classes, the threshold), so all figures flatter the model a little; \
                  rows of their own (--data) are better."
                     .into(),
             );
@@ -116,12 +119,20 @@ impl Calibration {
 
     fn choice(&self) -> String {
         let all = count(self.rows);
+        if self.all_right && self.chosen.is_none() {
+            return "The model is right on every row, so these rows cannot say how often it is wrong, and a calibration would only \
+                    make it sure of everything: it stays uncalibrated. Use more rows, or name a method to have it nonetheless."
+                .into();
+        }
         let Some(best) = self.chosen() else {
             return "No method has a lower log-loss than the model as it is on rows it was not fitted on: the model stays \
                     uncalibrated."
                 .into();
         };
         let doubt = match &best.log_loss {
+            _ if self.all_right => {
+                " The model is right on every row: the probabilities are surer than these rows can show."
+            }
             Some(change) if change.low > 0.0 => " It is worse than none, with a 95% interval above 0.",
             Some(change) if change.difference >= 0.0 => " Its log-loss is no lower than that of the model as it is.",
             Some(change) if change.high >= 0.0 => " The gain may be chance: its 95% interval includes 0.",
