@@ -69,7 +69,7 @@ impl Fit<'_> {
         model: M,
         mut step: impl FnMut(&M, Batch, &mut Mode) -> Tensor<1>,
     ) -> Result<Fitted<M>, FitError> {
-        // Looked for once: a rectifier turns NaN into 0 and would train on it in silence.
+        // Found here it has a place; later it would only be an objective that diverged.
         let x = self.train.x;
         if let Some(at) = x.data.iter().position(|value| !value.is_finite()) {
             return Err(FitError::Input { row: at / x.cols, column: at % x.cols, value: x.data[at] });
