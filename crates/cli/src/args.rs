@@ -16,7 +16,7 @@ pub enum Command {
     Compare(CompareArgs),
     /// Train a model with one objective and save it
     Train(TrainArgs),
-    /// Make the probabilities of a saved model right: fit every calibration method on held-out rows, keep the best
+    /// Calibrate the probabilities of a saved model: every method, judged on held-out rows, the best kept
     Calibrate(CalibrateArgs),
     /// Apply a saved model to a CSV file
     Predict(PredictArgs),

@@ -335,6 +335,10 @@ impl SavedModel {
         if manifest.model.inputs != manifest.preprocessor.inputs() || manifest.model.outputs != manifest.classes.len() {
             return Err(damaged(format!("the model in {MANIFEST} does not fit its columns and classes")));
         }
+        let calibrator = manifest.calibrator.as_ref().map(|saved| &saved.calibrator);
+        if calibrator.is_some_and(|calibrator| !calibrator.suits(manifest.classes.len())) {
+            return Err(damaged(format!("the calibration in {MANIFEST} does not fit its classes")));
+        }
         if crc32(&read(WEIGHTS)?) != manifest.weights_crc32 {
             return Err(damaged(format!("{WEIGHTS} is not the file that was saved (its checksum differs)")));
         }

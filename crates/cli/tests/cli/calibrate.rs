@@ -120,7 +120,14 @@ fn a_dry_run_changes_nothing_and_a_second_calibration_replaces_the_first() {
     assert!(calibrate("--dry-run --out a").succeeds().err.contains("nothing was saved"));
     assert_eq!(manifest(), trained);
     calibrate("--method isotonic --out b").succeeds();
-    assert!(manifest().contains("isotonic"));
+    let calibrated = manifest();
+    assert!(calibrated.contains("isotonic"));
+    // A calibration of another model, or one edited by hand, is told at once.
+    let mut other: Value = serde_json::from_str(&calibrated).unwrap();
+    other["calibrator"]["calibrator"]["isotonic"]["maps"].as_array_mut().unwrap().pop();
+    place.write("model/model.json", other.to_string());
+    place.run("predict --model model --data held-out.csv").fails(1, &["the calibration in model.json does not fit"]);
+    place.write("model/model.json", calibrated);
     let again = calibrate("--method correctness-aware --out c");
     assert!(again.succeeds().err.contains("instead of its earlier isotonic"), "{}", again.err);
     assert!(again.out.contains("was asked for"), "{}", again.out);

@@ -48,6 +48,9 @@ fn every_method_mends_overconfident_outputs_and_comes_back_from_a_file() {
             assert!(p.chunks(classes).all(|p| (p.iter().sum::<f64>() - 1.0).abs() < 1e-6), "{method}");
             let back: Calibrator = serde_json::from_str(&serde_json::to_string(&calibrator).unwrap()).unwrap();
             let again = back.apply(&judged_on).unwrap();
+            assert!(back.suits(classes), "{method}");
+            let of_each_class = matches!(method, Method::Vector | Method::Histogram | Method::Isotonic);
+            assert_eq!(back.suits(classes + 1), !of_each_class, "{method}");
             assert!(p.iter().zip(&again).all(|(a, b)| (a - b).abs() < 1e-6), "{method}");
             let after = measured(p, classes, &labels[1500..]);
             if method == Method::CorrectnessAware {
