@@ -13,7 +13,7 @@ fn noisy(rows: usize, salt: usize) -> String {
         let size = ((row * 7919 + salt * 104_729) % 1009) as f64 / 1009.0;
         let hash = (row + salt * 31).wrapping_mul(2_654_435_761) >> 7;
         let right = (size * 3.0) as usize;
-        let kind = if hash % 5 == 0 { (right + 1 + hash / 5 % 2) % 3 } else { right };
+        let kind = if hash.is_multiple_of(5) { (right + 1 + hash / 5 % 2) % 3 } else { right };
         text += &format!("{size},{}\n", ["low", "middle", "high"][kind]);
     }
     text

@@ -86,7 +86,9 @@ fn what_cannot_be_fitted_or_applied_is_named() {
     let stopped = Calibrator::fit(Method::Vector, &outputs, &labels, 0, Some(&AtomicBool::new(true))).unwrap_err();
     assert!(matches!(stopped, CalibrateError::Fit(FitError::Stopped)));
 
-    labels.iter_mut().for_each(|label| *label = (*label).min(1));
+    for label in &mut labels {
+        *label = (*label).min(1);
+    }
     for method in Method::ALL {
         match (fit(method, &outputs, &labels), method) {
             (Err(error), Method::Vector | Method::Histogram | Method::Isotonic) => {
