@@ -103,7 +103,7 @@ fn row(result: &MethodResult, chosen: bool) -> Vec<String> {
         change(&result.ece),
         number(&|s| s.errors.adaptive_ece, 3),
         number(&|s| s.errors.top1_brier, 3),
-        number(&|s| s.errors.kernel, 4),
+        number(&|s| s.errors.kernel, 5),
         number(&|s| s.accuracy, 3),
     ]
 }
