@@ -16,6 +16,8 @@ pub enum Command {
     Compare(CompareArgs),
     /// Train a model with one objective and save it
     Train(TrainArgs),
+    /// Calibrate the probabilities of a saved model: every method, judged on held-out rows, the best kept
+    Calibrate(CalibrateArgs),
     /// Apply a saved model to a CSV file
     Predict(PredictArgs),
     /// Run a paper's study: its claims, tested
@@ -164,6 +166,38 @@ pub struct TrainArgs {
 }
 
 #[derive(Debug, Args)]
+pub struct CalibrateArgs {
+    /// Folder that `contrarian train` saved; the fitted calibration is put into it
+    #[arg(long, value_name = "FOLDER", value_hint = ValueHint::DirPath)]
+    pub model: PathBuf,
+    /// CSV file of labelled rows the model was not trained on. Of the very file it was trained on, its validation rows
+    /// are used
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, required_unless_present = "dataset")]
+    pub data: Option<PathBuf>,
+    /// Embedded data set the model was trained on: its validation rows are used
+    #[arg(long, value_name = "NAME", conflicts_with = "data")]
+    pub dataset: Option<String>,
+    /// temperature, ensemble, vector, histogram, isotonic, correctness-aware, or all: the one with the lowest log-loss
+    #[arg(long, default_value = "all")]
+    pub method: String,
+    /// Splits of the rows into halves, to fit on and to score on
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    pub splits: usize,
+    /// Seed of the splits and of the methods that are trained
+    #[arg(long, default_value_t = 0)]
+    pub seed: u64,
+    /// Score the methods and leave the model as it is
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Folder for report.html and calibration.json [default: runs/calibrate/<time>]
+    #[arg(long, value_name = "FOLDER", value_hint = ValueHint::DirPath)]
+    pub out: Option<PathBuf>,
+    /// Print the results as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
 pub struct PredictArgs {
     /// Folder that `contrarian train` saved
     #[arg(long, value_name = "FOLDER", value_hint = ValueHint::DirPath)]
@@ -174,6 +208,9 @@ pub struct PredictArgs {
     /// File for the predictions [default: standard output]
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub out: Option<PathBuf>,
+    /// The model's own probabilities, where it was calibrated
+    #[arg(long)]
+    pub raw: bool,
 }
 
 #[derive(Debug, Args)]

@@ -3,9 +3,9 @@
 //! A saved model is a folder of two files: `weights.safetensors`, and `model.json` with the columns, encodings, scaling,
 //! classes, objective, threshold and versions.
 
-use crate::calibration::{CalibrateError, Outputs, SavedCalibrator};
+use crate::calibration::{CalibrateError, Outputs, SavedCalibrator, TrainingTable};
 use crate::compare::check_sampling;
-use crate::data::{CsvOptions, DataError, Matrix, Preprocessor, Problem, Table, Transform, stratified_splits};
+use crate::data::{CsvOptions, DataError, Matrix, Preprocessor, Problem, Table, Transform, hold_out};
 use crate::fit::{Examples, Fit, FitConfig, FitError, Validation, logits, objective_step, predict, softmax};
 use crate::metrics::{Decision, Metric, Predictions, best_threshold, evaluate};
 use crate::model::{Mlp, MlpConfig};
@@ -78,6 +78,9 @@ pub struct Manifest {
     pub training_rows: usize,
     /// Metrics on the held-out rows, at the threshold.
     pub validation_metrics: Vec<(String, f64)>,
+    /// How to know the training rows again, so that calibration leaves them out.
+    #[serde(default)]
+    pub training_table: Option<TrainingTable>,
     /// Calibration that predictions go through, if the model was calibrated.
     #[serde(default)]
     pub calibrator: Option<SavedCalibrator>,
@@ -174,14 +177,16 @@ fn train_here(
     stop: &AtomicBool,
 ) -> Result<SavedModel, SavedModelError> {
     let classes = problem.classes.len();
-    let half = config.validation / 2.0;
-    // The splitter makes three parts; the last two together are the validation part.
-    let split = stratified_splits(&problem.labels, 1, (1.0 - config.validation, half, half), config.seed)?.remove(0);
-    let held_out: Vec<usize> = split.validation.iter().chain(&split.test).copied().collect();
+    let [train, held_out] = hold_out(&problem.labels, config.validation, config.seed)?;
     let labels = |rows: &[usize]| rows.iter().map(|&row| problem.labels[row]).collect::<Vec<_>>();
-    let preprocessor = Preprocessor::fit(&problem.features, &split.train);
-    let (train_x, train_y) = (preprocessor.transform(&problem.features, &split.train), labels(&split.train));
+    let preprocessor = Preprocessor::fit(&problem.features, &train);
+    let (train_x, train_y) = (preprocessor.transform(&problem.features, &train), labels(&train));
     let (held_x, held_y) = (preprocessor.transform(&problem.features, &held_out), labels(&held_out));
+
+    let all: Vec<usize> = (0..problem.labels.len()).collect();
+    let all_x = preprocessor.transform(&problem.features, &all);
+    let training_table = TrainingTable::new(&all_x, &problem.labels, config.validation, config.seed);
+    drop(all_x);
 
     let mut class_counts = vec![0; classes];
     for &label in &train_y {
@@ -232,6 +237,7 @@ fn train_here(
             metric: config.metric.to_string(),
             training_rows: train_y.len(),
             validation_metrics,
+            training_table: Some(training_table),
             calibrator: None,
             weights_crc32: 0,
         },
@@ -287,7 +293,10 @@ impl SavedModel {
             let Some(text) = target.text(row) else { continue };
             let Some(label) = manifest.classes.iter().position(|class| *class == text) else {
                 let classes = manifest.classes.join(", ");
-                let reason = format!("row {} is `{text}`, but the model knows the classes {classes}", row + 1);
+                let reason = format!(
+                    "row {} is `{text}`, but the model knows the classes {classes}; correct or leave out such rows",
+                    row + 1
+                );
                 return Err(DataError::Target { target: manifest.target.clone(), reason }.into());
             };
             rows.push(row);
@@ -325,6 +334,10 @@ impl SavedModel {
             serde_json::from_value(value).map_err(|error| damaged(format!("{MANIFEST} is incomplete ({error})")))?;
         if manifest.model.inputs != manifest.preprocessor.inputs() || manifest.model.outputs != manifest.classes.len() {
             return Err(damaged(format!("the model in {MANIFEST} does not fit its columns and classes")));
+        }
+        let calibrator = manifest.calibrator.as_ref().map(|saved| &saved.calibrator);
+        if calibrator.is_some_and(|calibrator| !calibrator.suits(manifest.classes.len())) {
+            return Err(damaged(format!("the calibration in {MANIFEST} does not fit its classes")));
         }
         if crc32(&read(WEIGHTS)?) != manifest.weights_crc32 {
             return Err(damaged(format!("{WEIGHTS} is not the file that was saved (its checksum differs)")));

@@ -1,6 +1,7 @@
 //! One file a command: read the arguments, call the library, print.
 
 mod bench;
+mod calibrate;
 mod compare;
 mod list;
 mod predict;
@@ -19,6 +20,7 @@ pub fn run(arguments: Cli) -> Result<ExitCode, CliError> {
     match arguments.command {
         Command::Compare(args) => compare::run(&args),
         Command::Train(args) => train::run(&args),
+        Command::Calibrate(args) => calibrate::run(&args),
         Command::Predict(args) => predict::run(&args),
         Command::Probe(args) => probe::run(&args),
         Command::Run(args) => run::run(&args),

@@ -6,11 +6,20 @@ use std::io::Write;
 use std::process::ExitCode;
 
 pub fn run(args: &PredictArgs) -> Result<ExitCode, CliError> {
-    let model = SavedModel::load(&args.model)?;
+    let mut model = SavedModel::load(&args.model)?;
+    if args.raw {
+        model.manifest.calibrator = None;
+    }
     let table = load_csv(&args.data, &model.manifest.csv_options())?;
     let predictions = model.predict(&table)?;
     for note in &predictions.notes {
         eprintln!("note: {note}");
+    }
+    if let Some(saved) = &model.manifest.calibrator {
+        let (method, rows, data) = (saved.calibrator.method(), saved.rows, &saved.data);
+        eprintln!(
+            "note: probabilities are calibrated by {method}, fitted on {rows} rows of {data} (--raw: the model's own)"
+        );
     }
     let text = predictions.to_csv();
     match &args.out {

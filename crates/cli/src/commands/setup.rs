@@ -1,9 +1,9 @@
-//! From arguments to what the library takes, shared by `compare` and `train`.
+//! From arguments to what the library takes, shared by the commands that read data.
 
 use crate::args::{BudgetArgs, DataArgs, OptimizerArg, ScheduleArg};
 use crate::error::CliError;
 use contrarian::InvalidParameter;
-use contrarian_lab::data::{CsvOptions, Problem, embedded, guess_target, load_csv};
+use contrarian_lab::data::{CsvOptions, Problem, Table, embedded, guess_target, load_csv};
 use contrarian_lab::fit::{FitConfig, OptimizerKind, Schedule};
 use contrarian_lab::metrics::{Metric, UnknownMetric};
 use std::path::Path;
@@ -23,6 +23,15 @@ pub fn problem(args: &DataArgs) -> Result<Problem, CliError> {
     match problems.len() {
         1 => Ok(problems.remove(0)),
         n => Err(CliError::Usage(format!("a model is trained on one data set, and {n} are named"))),
+    }
+}
+
+/// Labelled rows for a model that is trained already: a file, or else an embedded set.
+pub fn table(data: Option<&Path>, dataset: Option<&str>, options: &CsvOptions) -> Result<Table, CliError> {
+    match (data, dataset) {
+        (Some(path), _) => Ok(load_csv(path, options)?),
+        (None, Some(name)) => Ok(embedded(name).map_err(|error| CliError::Usage(error.to_string()))?.into_table()),
+        (None, None) => Err(CliError::Usage("rows are needed: --data or --dataset".into())),
     }
 }
 

@@ -2,5 +2,6 @@
 
 mod bad_input;
 mod bench;
+mod calibrate;
 mod commands;
 mod support;

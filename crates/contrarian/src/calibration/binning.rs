@@ -62,6 +62,12 @@ pub struct HistogramBinning {
 }
 
 impl HistogramBinning {
+    /// Whether it can be applied to so many classes: for maps that come from a file.
+    pub fn suits(&self, classes: usize) -> bool {
+        let usable = |map: &Vec<f64>| !map.is_empty() && map.iter().all(|value| (0.0..=1.0).contains(value));
+        self.values.len() == one_vs_rest::maps(classes) && self.values.iter().all(usable)
+    }
+
     /// Probabilities from the bins: `[rows, classes]` to the same.
     pub fn apply(&self, logits: Tensor<2>) -> Tensor<2> {
         one_vs_rest::apply(logits, |class, p| self.values[class][bin_of(p, self.values[class].len())])

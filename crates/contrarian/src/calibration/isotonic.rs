@@ -30,6 +30,14 @@ impl IsotonicCalibration {
         Ok(Self { maps: one_vs_rest::class_problems(&set).into_iter().map(knots).collect() })
     }
 
+    /// Whether it can be applied to so many classes: for maps that come from a file.
+    pub fn suits(&self, classes: usize) -> bool {
+        let in_range = |value: f64| (0.0..=1.0).contains(&value);
+        let usable =
+            |map: &Vec<(f64, f64)>| !map.is_empty() && map.iter().all(|knot| in_range(knot.0) && in_range(knot.1));
+        self.maps.len() == one_vs_rest::maps(classes) && self.maps.iter().all(usable)
+    }
+
     /// Probabilities from the maps: `[rows, classes]` to the same.
     pub fn apply(&self, logits: Tensor<2>) -> Tensor<2> {
         one_vs_rest::apply(logits, |class, p| interpolate(&self.maps[class], p))

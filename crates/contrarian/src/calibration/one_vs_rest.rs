@@ -9,6 +9,11 @@ pub(super) fn class_problems(set: &CalibrationSet) -> Vec<Vec<(f64, bool)>> {
     (first..set.classes).map(|class| probabilities.iter().map(|(p, y)| (p[class], *y == class)).collect()).collect()
 }
 
+/// Maps that so many classes need.
+pub(super) fn maps(classes: usize) -> usize {
+    if classes == 2 { 1 } else { classes }
+}
+
 /// Maps every class's probability and scales each row to sum 1: `[rows, classes]` logits to probabilities. A row whose maps
 /// are all 0 keeps the model's probabilities.
 ///

@@ -37,7 +37,7 @@ impl Outputs {
         Tensor::from_data(TensorData::new(logits.data.clone(), [logits.rows, logits.cols]), &Device::flex())
     }
 
-    fn check(&self) -> Result<(), CalibrationError> {
+    pub(super) fn check(&self) -> Result<(), CalibrationError> {
         match self.logits.data.iter().position(|value| !value.is_finite()) {
             Some(place) => Err(CalibrationError::NotFinite { row: place / self.logits.cols, what: "a logit" }),
             None => Ok(()),
@@ -129,6 +129,22 @@ impl Calibrator {
             }
         };
         Ok(p.into_data().try_to_vec().expect("they are f64"))
+    }
+
+    /// Whether it can be applied to so many classes: for one that comes from a file.
+    pub fn suits(&self, classes: usize) -> bool {
+        let finite = |values: &[f32]| values.len() == classes && values.iter().all(|value| value.is_finite());
+        let positive = |temperature: f64| temperature > 0.0 && temperature.is_finite();
+        match self {
+            Self::Temperature(map) => positive(map.temperature),
+            Self::Ensemble(map) => {
+                positive(map.temperature) && map.weights.iter().all(|weight| (0.0..=1.0).contains(weight))
+            }
+            Self::Vector { scale, bias } => finite(scale) && finite(bias),
+            Self::Histogram(map) => map.suits(classes),
+            Self::Isotonic(map) => map.suits(classes),
+            Self::CorrectnessAware(map) => map.suits(classes),
+        }
     }
 
     /// Which method this is.

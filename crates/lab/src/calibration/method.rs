@@ -68,10 +68,33 @@ pub enum CalibrateError {
     /// The rows do not fit the method.
     #[error(transparent)]
     Rows(#[from] CalibrationError),
+    /// A class without rows to fit on, for a method that learns a map for each.
+    #[error(
+        "{method} learns a map for every class, and there is no row of class `{class}` to fit it on (each half of a \
+        split needs one); add rows of it, or choose a temperature"
+    )]
+    MissingClass {
+        /// Name of the class.
+        class: String,
+        /// What was to be fitted.
+        method: &'static str,
+    },
     /// A setting is out of range.
     #[error(transparent)]
     Setting(#[from] InvalidParameter),
     /// Training failed.
     #[error(transparent)]
     Fit(#[from] FitError),
+}
+
+impl CalibrateError {
+    /// The same error with the class's own name instead of its number.
+    pub(super) fn with_class_names(self, classes: &[String]) -> Self {
+        match self {
+            Self::Rows(CalibrationError::MissingClass { class, method }) if class < classes.len() => {
+                Self::MissingClass { class: classes[class].clone(), method }
+            }
+            other => other,
+        }
+    }
 }

@@ -139,6 +139,17 @@ impl PostHocCalibrator {
         Ok(net.forward(features))
     }
 
+    /// Whether it can be applied to so many classes: for one that comes from a file.
+    pub(super) fn suits(&self, classes: usize) -> bool {
+        let hidden = self.hidden.bias.len();
+        self.top_k <= classes
+            && hidden > 0
+            && self.hidden.weight.len().is_multiple_of(hidden)
+            && (self.output.weight.len(), self.output.bias.len()) == (hidden, 1)
+            && 0.0 < self.min
+            && self.min < self.max
+    }
+
     /// Whether it reads transformed copies.
     pub fn needs_copies(&self) -> bool {
         self.top_k > 0

@@ -27,6 +27,6 @@ pub use one_class::one_class_rows;
 pub use preprocess::Preprocessor;
 pub use problem::{Problem, guess_target};
 pub use sampling::Sampler;
-pub use split::{MIN_CLASS_ROWS, Split, halves, stratified_splits};
+pub use split::{MIN_CLASS_ROWS, Split, halves, hold_out, stratified_splits};
 pub use table::{Column, Table, Values};
 pub use transform::Transform;

@@ -100,6 +100,14 @@ impl Problem {
         let positive = (classes.len() == 2).then_some(1);
         Ok(Self { name: table.name, target: target.into(), features, labels, classes, positive, notes })
     }
+
+    /// The features with the target as a last column of class names.
+    pub fn into_table(self) -> Table {
+        let target = self.labels.iter().map(|&label| Some(self.classes[label].clone())).collect();
+        let mut columns = self.features;
+        columns.push(Column { name: self.target, values: Values::Text(target) });
+        Table { name: self.name, columns }
+    }
 }
 
 /// Class names by label.

@@ -59,6 +59,17 @@ pub fn stratified_splits(
     Ok((0..repeats).map(split).collect())
 }
 
+/// Training and validation rows of one stratified split, the second about `fraction` of all.
+///
+/// # Errors
+/// When a class has fewer than [`MIN_CLASS_ROWS`] rows, or a part is empty.
+pub fn hold_out(labels: &[usize], fraction: f64, seed: u64) -> Result<[Vec<usize>; 2], DataError> {
+    // The splitter makes three parts; the last two together are held out.
+    let half = fraction / 2.0;
+    let split = stratified_splits(labels, 1, (1.0 - fraction, half, half), seed)?.remove(0);
+    Ok([split.train, [split.validation, split.test].concat()])
+}
+
 /// Two halves of the rows, each class shuffled and dealt out in turn: any class may be small, or missing.
 pub fn halves(labels: &[usize], seed: u64) -> [Vec<usize>; 2] {
     let mut rng = Xoshiro256PlusPlus::seed_from_u64(seed);

@@ -63,12 +63,17 @@ impl Fit<'_> {
     /// Trains `model` (made on an autodiff device) to minimise `step`.
     ///
     /// # Errors
-    /// When the objective stops being finite, or on [`stop`](Self::stop).
+    /// When an input is not finite, the objective stops being finite, or on [`stop`](Self::stop).
     pub fn run<M: Classifier>(
         &self,
         model: M,
         mut step: impl FnMut(&M, Batch, &mut Mode) -> Tensor<1>,
     ) -> Result<Fitted<M>, FitError> {
+        // Found here it has a place; later it would only be an objective that diverged.
+        let x = self.train.x;
+        if let Some(at) = x.data.iter().position(|value| !value.is_finite()) {
+            return Err(FitError::Input { row: at / x.cols, column: at % x.cols, value: x.data[at] });
+        }
         let device = Device::flex().autodiff();
         let sampler = match self.config.balanced {
             true => Sampler::Balanced { labels: self.train.y },
@@ -222,5 +227,17 @@ mod tests {
         let model = MlpConfig::new(2, 2).init(&Device::flex().autodiff(), 0);
         let error = fit.run(model, |m, b, mode| cross_entropy(m, b, mode).mul_scalar(f64::INFINITY)).unwrap_err();
         assert!(matches!(error, FitError::Diverged { epoch: 1, .. }));
+    }
+
+    #[test]
+    fn inputs_that_are_not_finite_are_named() {
+        for value in [f32::NAN, f32::INFINITY] {
+            let (mut x, y) = toy(8);
+            x.data[5] = value;
+            let config = FitConfig::new();
+            let fit = Fit { train: Examples { x: &x, y: &y }, config: &config, seed: 0, validation: None, stop: None };
+            let error = fit.run(MlpConfig::new(2, 2).init(&Device::flex().autodiff(), 0), cross_entropy).unwrap_err();
+            assert!(error.to_string().contains("row 2, column 1"), "{error}");
+        }
     }
 }

@@ -102,6 +102,16 @@ pub enum FitError {
         /// The value seen.
         value: f64,
     },
+    /// A training input is NaN or infinite.
+    #[error("row {row}, column {column} of the training inputs is {value}; fill or leave out such rows")]
+    Input {
+        /// Row, from 0.
+        row: usize,
+        /// Column, from 0.
+        column: usize,
+        /// The value.
+        value: f32,
+    },
     /// Stopped from outside.
     #[error("stopped before the fit was finished")]
     Stopped,
