@@ -144,10 +144,10 @@ impl Settings {
             Preset::Default => base,
             Preset::Full => Self {
                 seeds: 20,
-                depths: vec![1, 3, 6, 9],
+                depths: vec![1, 2, 3],
                 steps: 30_000,
                 sweep_counts: (1..=40).filter(|&count| count != sweep::THRESHOLD as usize).collect(),
-                sweep_starts: 20,
+                sweep_starts: 10,
                 sweep_steps: 10_000,
                 balanced_steps: 30_000,
                 network_seeds: 20,
@@ -196,7 +196,7 @@ fn start_scale(depth: usize) -> f64 {
 }
 
 fn by_depth(depths: &[usize]) -> Vec<(String, usize)> {
-    depths.iter().map(|&depth| (format!("{depth} layers"), depth)).collect()
+    depths.iter().map(|&depth| (format!("depth {depth}"), depth)).collect()
 }
 
 #[cfg(test)]

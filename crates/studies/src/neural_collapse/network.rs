@@ -6,7 +6,7 @@ use contrarian::diagnostics::{
     UnconstrainedFeatureObjectiveConfig, UnconstrainedLoss,
 };
 use contrarian_lab::data::{Dataset, Sampler};
-use contrarian_lab::fit::{Batch, Examples, FitConfig, Hooks, OptimizerKind, TrainingLoop};
+use contrarian_lab::fit::{Batch, Examples, FitConfig, Hooks, OptimizerKind, Schedule, TrainingLoop};
 use contrarian_lab::model::{Mlp, MlpConfig, Mode};
 
 /// Width of the last features and of the hidden layers.
@@ -35,6 +35,7 @@ pub const CURVE: [&str; 11] = [
 pub struct Arm {
     pub head_depth: usize,
     pub loss: UnconstrainedLoss,
+    pub schedule: Schedule,
 }
 
 /// A nonlinear network under a deep linear head without bias.
@@ -68,6 +69,7 @@ pub fn measure(data: &Dataset, arm: Arm, batch_size: usize, epochs: usize, seed:
         .with_optimizer(OptimizerKind::Sgd { momentum: 0.9, nesterov: false })
         .with_learning_rate(RATE)
         .with_weight_decay(DECAY)
+        .with_schedule(arm.schedule)
         .with_batch_size(batch_size)
         .with_epochs(epochs);
     // The optimiser decays all weights alike, so the objective itself decays none.

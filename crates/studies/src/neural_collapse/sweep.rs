@@ -39,7 +39,7 @@ fn last_to_longest(lengths: &[f64]) -> f64 {
 
 /// Part 2: a class that grows through the collapse threshold.
 pub fn sweep(s: &Settings, context: &Context, findings: &mut Findings) -> Result<[Evidence; 2], StudyError> {
-    let name = |depth: usize, smallest: usize| format!("{depth} layers, {smallest} examples");
+    let name = |depth: usize, smallest: usize| format!("depth {depth}, {smallest} examples");
     let cases: Vec<(usize, usize)> =
         s.depths.iter().flat_map(|&depth| s.sweep_counts.iter().map(move |&smallest| (depth, smallest))).collect();
     let arms: Vec<_> = cases.iter().map(|&(depth, smallest)| (name(depth, smallest), (depth, smallest))).collect();
@@ -81,8 +81,8 @@ pub fn sweep(s: &Settings, context: &Context, findings: &mut Findings) -> Result
         let theory = (1..=largest).map(|count| Ok((count as f64, relative_length(depth, count)?)));
         let theory = theory.collect::<Result<Vec<_>, InvalidParameter>>().map_err(bad)?;
         let trained = lengths.iter().filter(|(of, ..)| *of == depth).map(|&(_, count, length)| (count as f64, length));
-        series.push(Series { name: format!("{depth} layers, trained"), points: trained.collect() });
-        series.push(Series { name: format!("{depth} layers, closed form"), points: theory });
+        series.push(Series { name: format!("depth {depth}, trained"), points: trained.collect() });
+        series.push(Series { name: format!("depth {depth}, closed form"), points: theory });
     }
     findings.charts.push(Chart {
         title: format!("Minority collapse: three classes of 40, threshold at {THRESHOLD}"),
