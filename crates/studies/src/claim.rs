@@ -60,6 +60,16 @@ impl Evidence {
         assert_eq!(treatment.len(), control.len(), "paired evidence needs the same seeds in both arms");
         Self::Differences(treatment.iter().zip(control).map(|(t, c)| t - c).collect())
     }
+
+    /// Cases by their distance to violation: one that is not above 0 violates the statement, or is no number.
+    pub fn margins(margins: &[f64]) -> Self {
+        let holds = |margin: &&f64| **margin > 0.0;
+        Self::Cases {
+            checked: margins.len(),
+            violations: margins.len() - margins.iter().filter(holds).count(),
+            slack: margins.iter().copied().fold(f64::INFINITY, f64::min),
+        }
+    }
 }
 
 /// A claim with the run's answer.
@@ -170,5 +180,13 @@ mod tests {
         assert_eq!(verdict(Test::Always, &cases(1000, 1)), Verdict::NotSupported);
         assert_eq!(verdict(Test::Always, &cases(0, 0)), Verdict::Inconclusive);
         assert_eq!(verdict(GAIN, &Evidence::Untested("no data".into())), Verdict::Inconclusive);
+    }
+
+    #[test]
+    fn a_case_without_a_margin_is_a_violation() {
+        let cases = |checked, violations, slack| Evidence::Cases { checked, violations, slack };
+        assert_eq!(Evidence::margins(&[0.5, 0.2]), cases(2, 0, 0.2));
+        assert_eq!(Evidence::margins(&[0.5, -0.2, 0.0]), cases(3, 2, -0.2));
+        assert_eq!(Evidence::margins(&[f64::NAN, 0.2]), cases(2, 1, 0.2));
     }
 }

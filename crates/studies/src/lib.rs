@@ -23,6 +23,7 @@ mod dice;
 mod ens_loss;
 mod hyp_oc;
 mod ldr;
+mod neural_collapse;
 
 pub use claim::{Claim, Evidence, Judged, Test, judge};
 pub use contrarian_lab::report::page::Verdict;

@@ -6,10 +6,21 @@ use contrarian::registry::OBJECTIVES;
 use std::fmt::Write;
 
 /// Parts a paper brought besides objectives of the registry: the study's id and paths in the crate `contrarian`.
-const PARTS: &[(&str, &[&str])] = &[(
-    "comp-sum",
-    &["classification::HConsistencyTransform", "classification::SmoothAdvCompSumLoss", "adversarial::PgdConfig"],
-)];
+const PARTS: &[(&str, &[&str])] = &[
+    (
+        "comp-sum",
+        &["classification::HConsistencyTransform", "classification::SmoothAdvCompSumLoss", "adversarial::PgdConfig"],
+    ),
+    (
+        "neural-collapse",
+        &[
+            "diagnostics::NeuralCollapseMetrics",
+            "diagnostics::ImbalancedGeometry",
+            "diagnostics::UnconstrainedFeatureObjective",
+            "diagnostics::DeepLinearHead",
+        ],
+    ),
+];
 
 const PREFACE: &str = "# Papers
 
@@ -87,6 +98,7 @@ mod tests {
                 assert!(page.contains(&format!("| {} | ", claim.id)), "{}: {}", study.id, claim.id);
             }
         }
+        assert!(STUDIES.is_sorted_by(|a, b| a.id < b.id), "alphabetical, and each once");
         assert!(PARTS.iter().all(|(id, _)| STUDIES.iter().any(|study| study.id == *id)));
     }
 }
