@@ -1,7 +1,7 @@
 use super::{Column, DataError, Problem, Values};
 use contrarian::registry::suggest;
 
-/// A real data set that is part of the program.
+/// A data set that is part of the program.
 #[derive(Debug)]
 pub struct EmbeddedData {
     /// Name on the command line.
@@ -34,6 +34,14 @@ pub static EMBEDDED: &[EmbeddedData] = &[
         classes: 3,
         source: "Fisher 1936, UCI Machine Learning Repository, CC BY 4.0; through linfa-datasets",
         load: iris,
+    },
+    EmbeddedData {
+        name: "glyphs",
+        description: "generated: 40 shapes of four bumps in noise, 40 grey images of 10 x 10 pixels each",
+        rows: 1600,
+        classes: 40,
+        source: "generated from a fixed seed",
+        load: || super::images::glyphs(40, 40, 0).problem("shape"),
     },
 ];
 

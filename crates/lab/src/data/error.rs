@@ -20,6 +20,14 @@ pub enum DataError {
         /// Why.
         reason: String,
     },
+    /// The images of a file or folder cannot be used.
+    #[error("{}: {reason}", path.display())]
+    Images {
+        /// The file or folder.
+        path: PathBuf,
+        /// Why, and what to do.
+        reason: String,
+    },
     /// Something is wrong with a line.
     #[error("{} line {line}: {reason}", path.display())]
     Line {

@@ -103,7 +103,7 @@ impl Problem {
 }
 
 /// Class names by label.
-fn ordered(counts: &BTreeMap<&str, usize>, positive: Option<&str>) -> Result<Vec<String>, String> {
+pub(super) fn ordered(counts: &BTreeMap<&str, usize>, positive: Option<&str>) -> Result<Vec<String>, String> {
     let mut classes: Vec<&str> = counts.keys().copied().collect();
     if classes.iter().all(|class| class.parse::<f64>().is_ok()) {
         let number = |class: &str| class.parse::<f64>().unwrap_or(f64::NAN);
