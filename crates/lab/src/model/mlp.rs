@@ -72,7 +72,6 @@ impl MlpConfig {
 
 /// A layer with weights and bias uniform in `+-1/sqrt(inputs)`, drawn from `rng` alone.
 pub fn linear(inputs: usize, outputs: usize, device: &Device, rng: &mut Xoshiro256PlusPlus) -> Linear {
-pub(super) fn linear(inputs: usize, outputs: usize, device: &Device, rng: &mut Xoshiro256PlusPlus) -> Linear {
     let bound = 1.0 / (inputs as f32).sqrt();
     let mut draw = |n: usize| -> Vec<f32> { (0..n).map(|_| rng.random_range(-bound..bound)).collect() };
     let weight = TensorData::new(draw(inputs * outputs), [inputs, outputs]);

@@ -6,7 +6,6 @@ mod mlp;
 mod one_class;
 
 pub use classifier::Classifier;
+pub use cnn::{Cnn, CnnConfig};
 pub use mlp::{Activation, Mlp, MlpConfig, Mode, linear};
 pub use one_class::{OneClassDetector, OneClassDetectorConfig, Separation};
-pub use cnn::{Cnn, CnnConfig};
-pub use mlp::{Activation, Mlp, MlpConfig, Mode};
