@@ -1,14 +1,21 @@
 //! A trained model with everything needed to apply it: `train`, `save`, `load`, `predict`.
 //!
-//! A saved model is a folder of two files: `weights.safetensors`, and `model.json` with the columns, encodings, scaling,
-//! classes, objective, threshold and versions.
+//! A saved model is a folder of two files: `weights.safetensors`, and `model.json` with the kind of network, the columns or
+//! the shape of the images, encodings, scaling, classes, objective, threshold and versions.
+
+mod predictions;
+
+pub use predictions::RowPredictions;
 
 use crate::calibration::{CalibrateError, Outputs, SavedCalibrator};
 use crate::compare::check_sampling;
-use crate::data::{CsvOptions, DataError, Matrix, Preprocessor, Problem, Table, Transform, stratified_splits};
+use crate::data::{
+    CsvOptions, DataError, ImageShape, Matrix, Preprocessor, Problem, Table, TableEncoder, Transform, UnlabelledImages,
+    stratified_splits,
+};
 use crate::fit::{Examples, Fit, FitConfig, FitError, Validation, logits, objective_step, predict, softmax};
 use crate::metrics::{Decision, Metric, Predictions, best_threshold, evaluate};
-use crate::model::{Mlp, MlpConfig};
+use crate::model::{Architecture, Network, NetworkConfig};
 use crate::parallel;
 use crate::report::write_atomically;
 use burn::module::Module;
@@ -21,7 +28,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 /// Version of the folder's layout; a model of another version is refused.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
 
 const MANIFEST: &str = "model.json";
 const WEIGHTS: &str = "weights.safetensors";
@@ -37,12 +44,8 @@ pub struct TrainConfig {
     pub validation: f64,
     /// Seed of the split, the weights and the batches.
     pub seed: u64,
-    /// Hidden layers.
-    pub depth: usize,
-    /// Units of each hidden layer.
-    pub width: usize,
-    /// Dropout of the hidden layers.
-    pub dropout: f64,
+    /// The model.
+    pub model: Architecture,
     /// Optimiser and budget.
     pub fit: FitConfig,
     /// Texts that meant a missing value when the data was read, remembered for later files.
@@ -64,10 +67,10 @@ pub struct Manifest {
     pub classes: Vec<String>,
     /// Texts that mean a missing value, besides those that always do.
     pub missing: Vec<String>,
-    /// Columns, imputation, encodings and scaling.
+    /// Columns, imputation, encodings and scaling; for images their shape and scaling.
     pub preprocessor: Preprocessor,
-    /// Shape of the model.
-    pub model: MlpConfig,
+    /// Kind and shape of the model.
+    pub model: NetworkConfig,
     /// Objective it was trained with.
     pub objective: String,
     /// With two classes: decide for the second at this probability.
@@ -85,12 +88,12 @@ pub struct Manifest {
     pub weights_crc32: u32,
 }
 
-/// A model that can be applied to new tables.
+/// A model that can be applied to new tables, or to new images.
 #[derive(Debug)]
 pub struct SavedModel {
     /// What is known about it.
     pub manifest: Manifest,
-    model: Mlp,
+    model: Network,
 }
 
 /// Why a model could not be trained, saved, loaded or applied.
@@ -189,10 +192,7 @@ fn train_here(
     }
     let objective = config.objective.build(&TaskContext { class_counts })?;
     check_sampling(objective.as_ref(), &config.objective, &config.fit)?;
-    let shape = MlpConfig::new(preprocessor.inputs(), classes)
-        .with_depth(config.depth)
-        .with_width(config.width)
-        .with_dropout(config.dropout);
+    let shape = config.model.network(preprocessor.inputs(), preprocessor.image_shape(), classes)?;
     let predictions = |probabilities: Vec<f64>| Predictions { probabilities, classes, labels: held_y.clone() };
     let epoch = AtomicUsize::new(0);
     let score = |probabilities: &[f64]| {
@@ -278,8 +278,9 @@ impl SavedModel {
     /// When a column is missing or of another type, or a target is no class of the model.
     pub fn labelled(&self, table: &Table) -> Result<Labelled, SavedModelError> {
         let manifest = &self.manifest;
+        let encoder = manifest.table_encoder()?;
         let target = &table.columns[table.position(&manifest.target)?].values;
-        let (columns, mut notes) = manifest.preprocessor.align(table)?;
+        let (columns, mut notes) = encoder.align(table)?;
         // The target is used here, so it is not among the columns that are ignored.
         notes.retain(|note| !note.ends_with(&format!(": {}", manifest.target)));
         let (mut rows, mut labels) = (Vec::new(), Vec::new());
@@ -296,7 +297,7 @@ impl SavedModel {
         if rows.len() < table.rows() {
             notes.push(format!("{} rows without a target are left out", table.rows() - rows.len()));
         }
-        Ok(Labelled { x: manifest.preprocessor.transform(&columns, &rows), labels, notes })
+        Ok(Labelled { x: encoder.transform(&columns, &rows), labels, notes })
     }
 
     /// Reads a folder that [`save`](Self::save) wrote.
@@ -323,9 +324,11 @@ impl SavedModel {
         }
         let manifest: Manifest =
             serde_json::from_value(value).map_err(|error| damaged(format!("{MANIFEST} is incomplete ({error})")))?;
-        if manifest.model.inputs != manifest.preprocessor.inputs() || manifest.model.outputs != manifest.classes.len() {
-            return Err(damaged(format!("the model in {MANIFEST} does not fit its columns and classes")));
+        let (inputs, outputs) = (manifest.preprocessor.inputs(), manifest.classes.len());
+        if (manifest.model.inputs(), manifest.model.outputs()) != (inputs, outputs) || !manifest.images_fit() {
+            return Err(damaged(format!("the model in {MANIFEST} does not fit its columns or images and classes")));
         }
+        manifest.model.validate().map_err(|error| damaged(format!("{MANIFEST}: {error}")))?;
         if crc32(&read(WEIGHTS)?) != manifest.weights_crc32 {
             return Err(damaged(format!("{WEIGHTS} is not the file that was saved (its checksum differs)")));
         }
@@ -339,13 +342,37 @@ impl SavedModel {
     ///
     /// # Errors
     /// When a column is missing or of another type.
-    pub fn predict(&self, table: &Table) -> Result<TablePredictions, SavedModelError> {
-        let (columns, notes) = self.manifest.preprocessor.align(table)?;
+    pub fn predict(&self, table: &Table) -> Result<RowPredictions, SavedModelError> {
+        let encoder = self.manifest.table_encoder()?;
+        let (columns, notes) = encoder.align(table)?;
         let rows: Vec<usize> = (0..table.rows()).collect();
-        let x = self.manifest.preprocessor.transform(&columns, &rows);
-        let own = softmax(&logits(&self.model, &x));
+        self.predict_rows(&encoder.transform(&columns, &rows), None, notes)
+    }
+
+    /// Applies the model to images of the shape it was trained on ([`Manifest::image_shape`]).
+    ///
+    /// # Errors
+    /// When the model was trained on a table, or on images of another shape.
+    pub fn predict_images(&self, images: UnlabelledImages) -> Result<RowPredictions, SavedModelError> {
+        let shape = self.manifest.image_shape()?;
+        let UnlabelledImages { images, names, notes } = images;
+        let Preprocessor::Images(scaler) = &self.manifest.preprocessor else { unreachable!("it has an image shape") };
+        if images.shape != shape {
+            return Err(mismatch(format!("it has {}, and the model knows {shape}", images.shape)));
+        }
+        let rows: Vec<usize> = (0..names.len()).collect();
+        self.predict_rows(&scaler.transform(&images, &rows), Some(names), notes)
+    }
+
+    fn predict_rows(
+        &self,
+        x: &Matrix,
+        names: Option<Vec<String>>,
+        notes: Vec<String>,
+    ) -> Result<RowPredictions, SavedModelError> {
+        let own = softmax(&logits(&self.model, x));
         let probabilities = match &self.manifest.calibrator {
-            Some(calibrator) => calibrator.apply(self, &x)?,
+            Some(calibrator) => calibrator.apply(self, x)?,
             None => own.clone(),
         };
         // The threshold was chosen for the model's own probabilities: calibration leaves those decisions alone.
@@ -355,7 +382,8 @@ impl SavedModel {
         };
         let classes = self.manifest.classes.len();
         let decisions = own.chunks(classes).zip(probabilities.chunks(classes)).map(decide).collect();
-        Ok(TablePredictions {
+        Ok(RowPredictions {
+            names,
             target: self.manifest.target.clone(),
             classes: self.manifest.classes.clone(),
             decisions,
@@ -363,6 +391,10 @@ impl SavedModel {
             notes,
         })
     }
+}
+
+fn mismatch(reason: String) -> SavedModelError {
+    DataError::Mismatch { reason }.into()
 }
 
 fn write_manifest(folder: &Path, manifest: &Manifest) -> Result<(), SavedModelError> {
@@ -389,42 +421,49 @@ fn crc32(bytes: &[u8]) -> u32 {
     crc.sum()
 }
 
-/// Predictions for the rows of a table, in its order.
-#[derive(Debug, Clone)]
-pub struct TablePredictions {
-    /// Column that is predicted.
-    pub target: String,
-    /// Class names by label.
-    pub classes: Vec<String>,
-    /// The decided class of each row: with two classes by the threshold on the model's own probabilities, else the most
-    /// probable.
-    pub decisions: Vec<usize>,
-    /// Class probabilities, row-major; calibrated where the model is.
-    pub probabilities: Vec<f64>,
-    /// What was done to the table that a person should know.
-    pub notes: Vec<String>,
-}
-
-impl TablePredictions {
-    /// A CSV: the predicted class, then the probability of each class.
-    pub fn to_csv(&self) -> String {
-        let mut writer = csv::Writer::from_writer(Vec::new());
-        let header = std::iter::once(self.target.clone()).chain(self.classes.iter().map(|c| format!("p({c})")));
-        let rows = self.probabilities.chunks(self.classes.len()).zip(&self.decisions).map(|(p, &class)| {
-            std::iter::once(self.classes[class].clone()).chain(p.iter().map(f64::to_string)).collect::<Vec<_>>()
-        });
-        let records = std::iter::once(header.collect::<Vec<_>>()).chain(rows);
-        for record in records {
-            writer.write_record(record).expect("writing to memory does not fail");
-        }
-        String::from_utf8(writer.into_inner().expect("writing to memory does not fail")).expect("CSV of UTF-8 is UTF-8")
-    }
-}
-
 impl Manifest {
     /// How to read a CSV file for this model: a column it knows as text stays text, and missing
     /// values are written as they were in training.
-    pub fn csv_options(&self) -> CsvOptions {
-        CsvOptions { categorical: self.preprocessor.text_columns(), missing: self.missing.clone(), delimiter: None }
+    ///
+    /// # Errors
+    /// When the model was trained on images.
+    pub fn csv_options(&self) -> Result<CsvOptions, SavedModelError> {
+        let categorical = self.table_encoder()?.text_columns();
+        Ok(CsvOptions { categorical, missing: self.missing.clone(), delimiter: None })
+    }
+
+    /// Shape of the images the model knows.
+    ///
+    /// # Errors
+    /// When the model was trained on a table.
+    pub fn image_shape(&self) -> Result<ImageShape, SavedModelError> {
+        let table = || mismatch("the model was trained on a table: give it a CSV file (--data)".into());
+        self.preprocessor.image_shape().ok_or_else(table)
+    }
+
+    fn table_encoder(&self) -> Result<&TableEncoder, SavedModelError> {
+        match &self.preprocessor {
+            Preprocessor::Table(encoder) => Ok(encoder),
+            Preprocessor::Images(scaler) => {
+                Err(mismatch(format!("the model was trained on {}: give it images (--images)", scaler.shape)))
+            }
+        }
+    }
+
+    /// Whether a convolutional network and the preprocessing mean the same images.
+    fn images_fit(&self) -> bool {
+        match (&self.model, &self.preprocessor) {
+            (_, Preprocessor::Images(scaler))
+                if [&scaler.mean, &scaler.scale].iter().any(|n| n.len() != scaler.shape.channels) =>
+            {
+                false
+            }
+            (NetworkConfig::Cnn(network), Preprocessor::Images(scaler)) => {
+                let shape = ImageShape { channels: network.channels, height: network.height, width: network.width };
+                shape == scaler.shape
+            }
+            (NetworkConfig::Cnn(_), Preprocessor::Table(_)) => false,
+            (NetworkConfig::Mlp(_), _) => true,
+        }
     }
 }

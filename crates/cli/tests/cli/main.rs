@@ -3,4 +3,5 @@
 mod bad_input;
 mod bench;
 mod commands;
+mod images;
 mod support;

@@ -56,8 +56,8 @@ pub enum DataError {
         /// Why, and what to do.
         reason: String,
     },
-    /// The columns do not fit the model they are given to.
-    #[error("the table does not fit the model: {reason}")]
+    /// The columns or images do not fit the model they are given to.
+    #[error("the data does not fit the model: {reason}")]
     Mismatch {
         /// What is missing or different.
         reason: String,

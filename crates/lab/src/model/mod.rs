@@ -3,9 +3,11 @@
 mod classifier;
 mod cnn;
 mod mlp;
+mod network;
 mod one_class;
 
 pub use classifier::Classifier;
 pub use cnn::{Cnn, CnnConfig};
 pub use mlp::{Activation, Mlp, MlpConfig, Mode, linear};
+pub use network::{Architecture, Network, NetworkConfig};
 pub use one_class::{OneClassDetector, OneClassDetectorConfig, Separation};

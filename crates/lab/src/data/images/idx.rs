@@ -1,6 +1,7 @@
 //! The IDX format: two zero bytes, a type, the number of dimensions, the dimensions as big-endian u32, then the numbers.
 
-use super::{ImageOptions, ImageShape, Raw, error, resized, sample};
+use super::raw::{Raw, check_size, resized, sample};
+use super::{ImageOptions, ImageShape, error, unreadable};
 use crate::data::DataError;
 use flate2::read::GzDecoder;
 use std::io::Read;
@@ -8,64 +9,91 @@ use std::path::{Path, PathBuf};
 
 const BYTES: u8 = 8;
 
-/// The images file of a folder: the one of the training part if there are several. `None` where there is none.
-pub(super) fn images_file(path: &Path) -> Result<Option<PathBuf>, DataError> {
-    if !path.is_dir() {
-        return Ok(None);
-    }
-    let unreadable = |e: std::io::Error| DataError::Unreadable { path: path.to_path_buf(), reason: e.to_string() };
+/// The images files of a folder, that of the training part first.
+pub(super) fn images_files(folder: &Path) -> Result<Vec<PathBuf>, DataError> {
+    let unreadable = unreadable(folder);
     let mut files = Vec::new();
-    for entry in std::fs::read_dir(path).map_err(unreadable)? {
-        let file = entry.map_err(unreadable)?.path();
+    for entry in std::fs::read_dir(folder).map_err(&unreadable)? {
+        let file = entry.map_err(&unreadable)?.path();
         let name = file.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
         if file.is_file() && name.contains("images") && name.contains("idx3") {
             files.push((!name.starts_with("train"), name, file));
         }
     }
     files.sort();
-    Ok(files.into_iter().next().map(|(.., file)| file))
+    Ok(files.into_iter().map(|(.., file)| file).collect())
 }
 
-pub(super) fn read(images: &Path, options: &ImageOptions) -> Result<Raw, DataError> {
-    let (dims, bytes) = numbers(images)?;
-    let &[count, height, width] = &dims[..] else {
-        return Err(error(
-            images,
-            format!("it has {} dimensions; images have three (images, height, width)", dims.len()),
-        ));
-    };
-    let labels_path = labels_beside(images)?;
-    let (label_dims, labels) = numbers(&labels_path)?;
-    if label_dims.len() != 1 || label_dims[0] != count {
-        let found = if label_dims.len() == 1 { label_dims[0] } else { 0 };
-        return Err(error(&labels_path, format!("it has {found} labels for {count} images in {}", images.display())));
+pub(super) fn read_labelled(file: &Path, options: &ImageOptions, mut notes: Vec<String>) -> Result<Raw, DataError> {
+    let stack = Stack::read(file)?;
+    let labels_path = labels_beside(file)?;
+    let (dims, labels) = numbers(&labels_path)?;
+    if dims != [stack.count] {
+        let found = if let [found] = dims[..] { found } else { 0 };
+        let reason = format!("it has {found} labels for {} images in {}", stack.count, file.display());
+        return Err(error(&labels_path, reason));
     }
-    if height == 0 || width == 0 {
-        return Err(error(images, "its images have no pixel"));
+    if options.rgb {
+        notes.push("IDX images are grey, and read as such".into());
     }
+    let chosen = sample(stack.count, options.limit, &mut notes);
+    let (height, width) = options.size.unwrap_or((stack.shape.height, stack.shape.width));
+    check_size(file, height, width)?;
     let shape = ImageShape { channels: 1, height, width };
-    let (height, width) = options.size.unwrap_or((height, width));
-    let to = ImageShape { channels: 1, height, width };
-    let chosen = sample(count, options.limit);
-    let image =
-        |&image: &usize| resized(bytes[image * shape.numbers()..(image + 1) * shape.numbers()].to_vec(), shape, to);
-    let mut notes = Vec::new();
-    if chosen.len() < count {
-        notes.push(format!("{} of {count} images are used, drawn at random", chosen.len()));
-    }
     Ok(Raw {
-        name: name(images),
-        shape: to,
-        bytes: chosen.iter().flat_map(image).collect(),
+        shape,
+        bytes: chosen.iter().flat_map(|&image| stack.image(image, shape)).collect(),
+        names: Vec::new(),
         labels: chosen.iter().map(|&image| labels[image].to_string()).collect(),
+        classes: Vec::new(),
         notes,
     })
 }
 
-/// The folder's name says more than `train-images-idx3-ubyte`.
-fn name(images: &Path) -> String {
-    let folder = images.parent().and_then(Path::file_name);
-    folder.or(images.file_name()).unwrap_or_default().to_string_lossy().into_owned()
+pub(super) fn read_unlabelled(file: &Path, shape: ImageShape, mut notes: Vec<String>) -> Result<Raw, DataError> {
+    let stack = Stack::read(file)?;
+    if (stack.shape.height, stack.shape.width) != (shape.height, shape.width) {
+        notes.push(format!("{} images are resized to {} x {} pixels", stack.count, shape.height, shape.width));
+    }
+    Ok(Raw {
+        shape,
+        bytes: (0..stack.count).flat_map(|image| stack.image(image, shape)).collect(),
+        names: (0..stack.count).map(|image| image.to_string()).collect(),
+        labels: Vec::new(),
+        classes: Vec::new(),
+        notes,
+    })
+}
+
+/// The images of a file.
+struct Stack {
+    count: usize,
+    shape: ImageShape,
+    bytes: Vec<u8>,
+}
+
+impl Stack {
+    fn read(file: &Path) -> Result<Self, DataError> {
+        let (dims, bytes) = numbers(file)?;
+        let &[count, height, width] = &dims[..] else {
+            let reason = format!("it has {} dimensions; images have three (images, height, width)", dims.len());
+            return Err(error(file, reason));
+        };
+        if height == 0 || width == 0 {
+            return Err(error(file, "its images have no pixel"));
+        }
+        Ok(Self { count, shape: ImageShape { channels: 1, height, width }, bytes })
+    }
+
+    /// One image in a shape; in colour, all channels are alike.
+    fn image(&self, index: usize, shape: ImageShape) -> Vec<u8> {
+        let numbers = self.shape.numbers();
+        let grey = resized(self.bytes[index * numbers..(index + 1) * numbers].to_vec(), self.shape, shape);
+        match shape.channels {
+            1 => grey,
+            channels => grey.into_iter().flat_map(|byte| std::iter::repeat_n(byte, channels)).collect(),
+        }
+    }
 }
 
 /// `train-labels-idx1-ubyte` beside `train-images-idx3-ubyte`, whichever of the two is gzipped.
@@ -80,8 +108,7 @@ fn labels_beside(images: &Path) -> Result<PathBuf, DataError> {
 
 /// Dimensions and bytes of a file.
 fn numbers(path: &Path) -> Result<(Vec<usize>, Vec<u8>), DataError> {
-    let unreadable = |e: std::io::Error| DataError::Unreadable { path: path.to_path_buf(), reason: e.to_string() };
-    let mut file = std::fs::read(path).map_err(unreadable)?;
+    let mut file = std::fs::read(path).map_err(unreadable(path))?;
     if file.starts_with(&[0x1f, 0x8b]) {
         let mut unpacked = Vec::new();
         GzDecoder::new(&file[..])
@@ -101,10 +128,8 @@ fn numbers(path: &Path) -> Result<(Vec<usize>, Vec<u8>), DataError> {
     let body = file.split_off(start);
     if body.len() != expected {
         let what = if body.len() < expected { "it is cut off" } else { "it is too long" };
-        return Err(error(
-            path,
-            format!("{what}: the IDX header promises {expected} bytes, and there are {}", body.len()),
-        ));
+        let reason = format!("{what}: the IDX header promises {expected} bytes, and there are {}", body.len());
+        return Err(error(path, reason));
     }
     Ok((dims, body))
 }
