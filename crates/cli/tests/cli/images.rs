@@ -1,6 +1,7 @@
 //! Images: from files to a comparison, a model and its predictions, and what is wrong with files.
 
 use crate::support::Place;
+use contrarian_lab::data::{ImageOptions, load_images};
 use image::{GrayImage, Luma, Rgb, RgbImage};
 use serde_json::Value;
 use std::path::PathBuf;
@@ -139,8 +140,7 @@ fn colours_are_kept_on_request_and_sizes_made_equal() {
     let grey = place.run("predict --model model --images digits");
     assert!(grey.succeeds().err.contains("6 images are resized to 11 x 10"), "{}", grey.err);
     assert!(place.run("train --images colours --size 6x7 --epochs 1 --out small").succeeds().out.contains("CNN 1x6x7"));
-    let noted = place.run("train --images digits --rgb --limit 4 --epochs 1 --out m");
-    noted.fails(1, &["two classes are needed"]);
+    place.run("train --images digits --rgb --out m").fails(1, &["`1` has 3 images", "two classes are needed"]);
 }
 
 #[test]
@@ -160,9 +160,11 @@ fn real_digits_are_learned() {
     let predicted = place.run_list(&["predict", "--model", "model", "--images", test.to_str().unwrap()]);
     let lines = cells(&predicted.succeeds().out);
     assert_eq!((lines.len(), lines[1].len()), (10_001, 12));
-    // The first ten test digits are 7 2 1 0 4 1 4 9 5 9; a linear model of all 60000 images has about 8% errors.
-    let right = lines[1..11].iter().zip("7210414959".chars()).filter(|(line, digit)| line[1] == digit.to_string());
-    assert!(right.count() >= 8);
+    let digits = load_images(&test, &ImageOptions::default()).unwrap();
+    let truth = digits.labels.iter().map(|&label| &digits.classes[label]);
+    let right = lines[1..].iter().zip(truth).filter(|(line, digit)| line[1] == **digit).count();
+    // Deciding for the nearest class mean of all 60000 training images is right for 82% of the test images.
+    assert!(right > 8200, "{right} of 10000");
 }
 
 #[test]

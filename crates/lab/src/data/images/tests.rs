@@ -136,4 +136,5 @@ fn real_digits_have_their_known_mean() {
     // The mean and count of the data folder's README.
     assert!((mean - 0.1307).abs() < 1e-4, "{mean}");
     assert_eq!(set.labels.iter().filter(|&&label| label == 4).count(), 5842);
+    assert_eq!(set.classes, ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"], "labels are digits");
 }
