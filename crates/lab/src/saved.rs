@@ -3,19 +3,18 @@
 //! A saved model is a folder of two files: `weights.safetensors`, and `model.json` with the kind of network, the columns or
 //! the shape of the images, encodings, scaling, classes, objective, threshold and versions.
 
+mod manifest;
 mod predictions;
 
+pub use manifest::Manifest;
 pub use predictions::RowPredictions;
 
-use crate::calibration::{CalibrateError, Outputs, SavedCalibrator};
+use crate::calibration::{CalibrateError, Outputs};
 use crate::compare::check_sampling;
-use crate::data::{
-    CsvOptions, DataError, ImageShape, Matrix, Preprocessor, Problem, Table, TableEncoder, Transform, UnlabelledImages,
-    stratified_splits,
-};
+use crate::data::{DataError, Matrix, Preprocessor, Problem, Table, Transform, UnlabelledImages, stratified_splits};
 use crate::fit::{Examples, Fit, FitConfig, FitError, Validation, logits, objective_step, predict, softmax};
 use crate::metrics::{Decision, Metric, Predictions, best_threshold, evaluate};
-use crate::model::{Architecture, Network, NetworkConfig};
+use crate::model::{Architecture, Network};
 use crate::parallel;
 use crate::report::write_atomically;
 use burn::module::Module;
@@ -23,7 +22,6 @@ use burn::store::{ModuleSnapshot, SafetensorsStore};
 use burn::tensor::Device;
 use contrarian::InvalidParameter;
 use contrarian::registry::{ObjectiveSpec, RegistryError, TaskContext};
-use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
@@ -50,42 +48,6 @@ pub struct TrainConfig {
     pub fit: FitConfig,
     /// Texts that meant a missing value when the data was read, remembered for later files.
     pub missing: Vec<String>,
-}
-
-/// Everything about a saved model but its weights.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Manifest {
-    /// Version of the folder's layout, [`FORMAT`].
-    pub format: u32,
-    /// Version of contrarian that saved it.
-    pub version: String,
-    /// Data it was trained on.
-    pub data: String,
-    /// Column it predicts.
-    pub target: String,
-    /// Class names by label.
-    pub classes: Vec<String>,
-    /// Texts that mean a missing value, besides those that always do.
-    pub missing: Vec<String>,
-    /// Columns, imputation, encodings and scaling; for images their shape and scaling.
-    pub preprocessor: Preprocessor,
-    /// Kind and shape of the model.
-    pub model: NetworkConfig,
-    /// Objective it was trained with.
-    pub objective: String,
-    /// With two classes: decide for the second at this probability.
-    pub threshold: Option<f64>,
-    /// Metric the threshold and the epoch were chosen by.
-    pub metric: String,
-    /// Rows it was trained on.
-    pub training_rows: usize,
-    /// Metrics on the held-out rows, at the threshold.
-    pub validation_metrics: Vec<(String, f64)>,
-    /// Calibration that predictions go through, if the model was calibrated.
-    #[serde(default)]
-    pub calibrator: Option<SavedCalibrator>,
-    /// CRC-32 of the weights file.
-    pub weights_crc32: u32,
 }
 
 /// A model that can be applied to new tables, or to new images.
@@ -419,51 +381,4 @@ fn crc32(bytes: &[u8]) -> u32 {
     let mut crc = flate2::Crc::new();
     crc.update(bytes);
     crc.sum()
-}
-
-impl Manifest {
-    /// How to read a CSV file for this model: a column it knows as text stays text, and missing
-    /// values are written as they were in training.
-    ///
-    /// # Errors
-    /// When the model was trained on images.
-    pub fn csv_options(&self) -> Result<CsvOptions, SavedModelError> {
-        let categorical = self.table_encoder()?.text_columns();
-        Ok(CsvOptions { categorical, missing: self.missing.clone(), delimiter: None })
-    }
-
-    /// Shape of the images the model knows.
-    ///
-    /// # Errors
-    /// When the model was trained on a table.
-    pub fn image_shape(&self) -> Result<ImageShape, SavedModelError> {
-        let table = || mismatch("the model was trained on a table: give it a CSV file (--data)".into());
-        self.preprocessor.image_shape().ok_or_else(table)
-    }
-
-    fn table_encoder(&self) -> Result<&TableEncoder, SavedModelError> {
-        match &self.preprocessor {
-            Preprocessor::Table(encoder) => Ok(encoder),
-            Preprocessor::Images(scaler) => {
-                Err(mismatch(format!("the model was trained on {}: give it images (--images)", scaler.shape)))
-            }
-        }
-    }
-
-    /// Whether a convolutional network and the preprocessing mean the same images.
-    fn images_fit(&self) -> bool {
-        match (&self.model, &self.preprocessor) {
-            (_, Preprocessor::Images(scaler))
-                if [&scaler.mean, &scaler.scale].iter().any(|n| n.len() != scaler.shape.channels) =>
-            {
-                false
-            }
-            (NetworkConfig::Cnn(network), Preprocessor::Images(scaler)) => {
-                let shape = ImageShape { channels: network.channels, height: network.height, width: network.width };
-                shape == scaler.shape
-            }
-            (NetworkConfig::Cnn(_), Preprocessor::Table(_)) => false,
-            (NetworkConfig::Mlp(_), _) => true,
-        }
-    }
 }
