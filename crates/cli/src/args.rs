@@ -18,7 +18,7 @@ pub enum Command {
     Train(TrainArgs),
     /// Calibrate the probabilities of a saved model: every method, judged on held-out rows, the best kept
     Calibrate(CalibrateArgs),
-    /// Apply a saved model to a CSV file
+    /// Apply a saved model to a CSV file or to images
     Predict(PredictArgs),
     /// Run a paper's study: its claims, tested
     Run(RunArgs),
@@ -41,13 +41,26 @@ pub enum Command {
 #[derive(Debug, Args)]
 pub struct DataArgs {
     /// CSV file with a header (also gzipped); without it an embedded data set is used. `compare` takes it repeatedly
-    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, conflicts_with = "dataset")]
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, conflicts_with = "dataset", group = "files")]
     pub data: Vec<PathBuf>,
+    /// Images: an IDX images file with its labels file beside it (also gzipped), a folder with these, or a folder with a
+    /// folder of PNG or JPEG files for each class. `compare` takes it repeatedly
+    #[arg(long, value_name = "PATH", value_hint = ValueHint::AnyPath, conflicts_with = "dataset", group = "files")]
+    pub images: Vec<PathBuf>,
+    /// Height and width that images are brought to, e.g. 32x32 [default: those of the first image]
+    #[arg(long, value_name = "HxW", value_parser = image_size, requires = "images")]
+    pub size: Option<(usize, usize)>,
+    /// Keep the colours of images; without it they become grey
+    #[arg(long, requires = "images")]
+    pub rgb: bool,
+    /// Most images to use, drawn at random [default: all]
+    #[arg(long, value_name = "N", requires = "images")]
+    pub limit: Option<usize>,
     /// Column to predict [default: a column called target, label, class or y, else the last]
     #[arg(long, value_name = "COLUMN", requires = "data")]
     pub target: Option<String>,
     /// The class that counts as positive when there are two [default: the rarer one]
-    #[arg(long, value_name = "CLASS", requires = "data")]
+    #[arg(long, value_name = "CLASS", requires = "files")]
     pub positive: Option<String>,
     /// Columns to read as text although most of their cells are numbers
     #[arg(long, value_name = "COLUMNS", value_delimiter = ',', requires = "data")]
@@ -66,15 +79,18 @@ pub struct BudgetArgs {
     /// Metric to select by: early stopping, thresholds, ranking [default: f1 for two classes, else balanced-accuracy]
     #[arg(long)]
     pub metric: Option<String>,
-    /// Hidden layers; 0 is a linear model
-    #[arg(long, default_value_t = 2)]
-    pub depth: usize,
-    /// Units of each hidden layer
-    #[arg(long, default_value_t = 64)]
-    pub width: usize,
-    /// Probability that a hidden unit is dropped in training
-    #[arg(long, default_value_t = 0.0)]
-    pub dropout: f64,
+    /// Network to train [default: cnn for images, mlp for tables]
+    #[arg(long, value_enum)]
+    pub model: Option<ModelArg>,
+    /// Hidden layers of the mlp; 0 is a linear model [default: 2]
+    #[arg(long)]
+    pub depth: Option<usize>,
+    /// Units of each hidden layer of the mlp [default: 64]
+    #[arg(long)]
+    pub width: Option<usize>,
+    /// Probability that a hidden unit of the mlp is dropped in training [default: 0]
+    #[arg(long)]
+    pub dropout: Option<f64>,
     /// Optimiser
     #[arg(long, value_enum, default_value_t = OptimizerArg::Adam)]
     pub optimizer: OptimizerArg,
@@ -102,6 +118,14 @@ pub struct BudgetArgs {
     /// Seed of splits, weights and batches
     #[arg(long, default_value_t = 0)]
     pub seed: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ModelArg {
+    /// Multi-layer perceptron
+    Mlp,
+    /// Small convolutional network, for images
+    Cnn,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -203,8 +227,12 @@ pub struct PredictArgs {
     #[arg(long, value_name = "FOLDER", value_hint = ValueHint::DirPath)]
     pub model: PathBuf,
     /// CSV file with the columns the model was trained on (the target may be missing)
-    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
-    pub data: PathBuf,
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, required_unless_present = "images")]
+    pub data: Option<PathBuf>,
+    /// Images, for a model of images: a folder of PNG or JPEG files (with or without class folders), one such file, or an
+    /// IDX images file. They are brought to the size the model knows
+    #[arg(long, value_name = "PATH", value_hint = ValueHint::AnyPath, conflicts_with = "data")]
+    pub images: Option<PathBuf>,
     /// File for the predictions [default: standard output]
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub out: Option<PathBuf>,
@@ -330,10 +358,25 @@ pub enum FormArg {
     Both,
 }
 
+/// Reads `HxW`.
+fn image_size(text: &str) -> Result<(usize, usize), String> {
+    let side = |text: &str| text.trim().parse::<usize>().ok().filter(|side| *side > 0);
+    let sides = text.split_once(['x', 'X']).and_then(|(height, width)| Some((side(height)?, side(width)?)));
+    sides.ok_or_else(|| "it must be a height and a width in pixels, e.g. 32x32".into())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use clap::CommandFactory;
+
+    #[test]
+    fn a_size_is_a_height_and_a_width() {
+        assert_eq!(image_size("32x20"), Ok((32, 20)));
+        for wrong in ["32", "32x", "x", "0x4", "3.5x4", "-1x4"] {
+            assert!(image_size(wrong).is_err(), "{wrong}");
+        }
+    }
 
     #[test]
     fn the_definition_is_consistent() {

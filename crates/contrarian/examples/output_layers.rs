@@ -25,7 +25,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     let [classes, dim, batch, steps] = numbers[..] else { return Err("four numbers expected".into()) };
     let mut rng = Xoshiro256PlusPlus::seed_from_u64(1);
     let mut output = match layer.as_str() {
-        "factored" => Output::Factored(FactoredOutputLayer::new(classes, dim, || rng.random_range(-0.001..0.001))?),
+        "factored" => {
+            Output::Factored(Box::new(FactoredOutputLayer::new(classes, dim, || rng.random_range(-0.001..0.001))?))
+        }
         "dense" => Output::Dense((0..classes * dim).map(|_| rng.random_range(-0.001..0.001)).collect()),
         other => return Err(format!("unknown layer `{other}`").into()),
     };
@@ -50,7 +52,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 
 enum Output {
     /// With the Z-loss.
-    Factored(FactoredOutputLayer<f32>),
+    Factored(Box<FactoredOutputLayer<f32>>),
     /// Weights `[classes, dim]`, with cross-entropy.
     Dense(Vec<f32>),
 }

@@ -1,14 +1,20 @@
 //! A trained model with everything needed to apply it: `train`, `save`, `load`, `predict`.
 //!
-//! A saved model is a folder of two files: `weights.safetensors`, and `model.json` with the columns, encodings, scaling,
-//! classes, objective, threshold and versions.
+//! A saved model is a folder of two files: `weights.safetensors`, and `model.json` with the kind of network, the columns or
+//! the shape of the images, encodings, scaling, classes, objective, threshold and versions.
 
-use crate::calibration::{CalibrateError, Outputs, SavedCalibrator, TrainingTable};
+mod manifest;
+mod predictions;
+
+pub use manifest::Manifest;
+pub use predictions::RowPredictions;
+
+use crate::calibration::{CalibrateError, Outputs, TrainingTable};
 use crate::compare::check_sampling;
-use crate::data::{CsvOptions, DataError, Matrix, Preprocessor, Problem, Table, Transform, hold_out};
+use crate::data::{DataError, Matrix, Preprocessor, Problem, Table, Transform, UnlabelledImages, hold_out};
 use crate::fit::{Examples, Fit, FitConfig, FitError, Validation, logits, objective_step, predict, softmax};
 use crate::metrics::{Decision, Metric, Predictions, best_threshold, evaluate};
-use crate::model::{Mlp, MlpConfig};
+use crate::model::{Architecture, Network};
 use crate::parallel;
 use crate::report::write_atomically;
 use burn::module::Module;
@@ -16,12 +22,11 @@ use burn::store::{ModuleSnapshot, SafetensorsStore};
 use burn::tensor::Device;
 use contrarian::InvalidParameter;
 use contrarian::registry::{ObjectiveSpec, RegistryError, TaskContext};
-use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 /// Version of the folder's layout; a model of another version is refused.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
 
 const MANIFEST: &str = "model.json";
 const WEIGHTS: &str = "weights.safetensors";
@@ -37,63 +42,20 @@ pub struct TrainConfig {
     pub validation: f64,
     /// Seed of the split, the weights and the batches.
     pub seed: u64,
-    /// Hidden layers.
-    pub depth: usize,
-    /// Units of each hidden layer.
-    pub width: usize,
-    /// Dropout of the hidden layers.
-    pub dropout: f64,
+    /// The model.
+    pub model: Architecture,
     /// Optimiser and budget.
     pub fit: FitConfig,
     /// Texts that meant a missing value when the data was read, remembered for later files.
     pub missing: Vec<String>,
 }
 
-/// Everything about a saved model but its weights.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Manifest {
-    /// Version of the folder's layout, [`FORMAT`].
-    pub format: u32,
-    /// Version of contrarian that saved it.
-    pub version: String,
-    /// Data it was trained on.
-    pub data: String,
-    /// Column it predicts.
-    pub target: String,
-    /// Class names by label.
-    pub classes: Vec<String>,
-    /// Texts that mean a missing value, besides those that always do.
-    pub missing: Vec<String>,
-    /// Columns, imputation, encodings and scaling.
-    pub preprocessor: Preprocessor,
-    /// Shape of the model.
-    pub model: MlpConfig,
-    /// Objective it was trained with.
-    pub objective: String,
-    /// With two classes: decide for the second at this probability.
-    pub threshold: Option<f64>,
-    /// Metric the threshold and the epoch were chosen by.
-    pub metric: String,
-    /// Rows it was trained on.
-    pub training_rows: usize,
-    /// Metrics on the held-out rows, at the threshold.
-    pub validation_metrics: Vec<(String, f64)>,
-    /// How to know the training rows again, so that calibration leaves them out.
-    #[serde(default)]
-    pub training_table: Option<TrainingTable>,
-    /// Calibration that predictions go through, if the model was calibrated.
-    #[serde(default)]
-    pub calibrator: Option<SavedCalibrator>,
-    /// CRC-32 of the weights file.
-    pub weights_crc32: u32,
-}
-
-/// A model that can be applied to new tables.
+/// A model that can be applied to new tables, or to new images.
 #[derive(Debug)]
 pub struct SavedModel {
     /// What is known about it.
     pub manifest: Manifest,
-    model: Mlp,
+    model: Network,
 }
 
 /// Why a model could not be trained, saved, loaded or applied.
@@ -183,10 +145,11 @@ fn train_here(
     let (train_x, train_y) = (preprocessor.transform(&problem.features, &train), labels(&train));
     let (held_x, held_y) = (preprocessor.transform(&problem.features, &held_out), labels(&held_out));
 
-    let all: Vec<usize> = (0..problem.labels.len()).collect();
-    let all_x = preprocessor.transform(&problem.features, &all);
-    let training_table = TrainingTable::new(&all_x, &problem.labels, config.validation, config.seed);
-    drop(all_x);
+    let training_table = preprocessor.image_shape().is_none().then(|| {
+        let all: Vec<usize> = (0..problem.labels.len()).collect();
+        let x = preprocessor.transform(&problem.features, &all);
+        TrainingTable::new(&x, &problem.labels, config.validation, config.seed)
+    });
 
     let mut class_counts = vec![0; classes];
     for &label in &train_y {
@@ -194,10 +157,7 @@ fn train_here(
     }
     let objective = config.objective.build(&TaskContext { class_counts })?;
     check_sampling(objective.as_ref(), &config.objective, &config.fit)?;
-    let shape = MlpConfig::new(preprocessor.inputs(), classes)
-        .with_depth(config.depth)
-        .with_width(config.width)
-        .with_dropout(config.dropout);
+    let shape = config.model.network(preprocessor.inputs(), preprocessor.image_shape(), classes)?;
     let predictions = |probabilities: Vec<f64>| Predictions { probabilities, classes, labels: held_y.clone() };
     let epoch = AtomicUsize::new(0);
     let score = |probabilities: &[f64]| {
@@ -237,7 +197,7 @@ fn train_here(
             metric: config.metric.to_string(),
             training_rows: train_y.len(),
             validation_metrics,
-            training_table: Some(training_table),
+            training_table,
             calibrator: None,
             weights_crc32: 0,
         },
@@ -284,8 +244,9 @@ impl SavedModel {
     /// When a column is missing or of another type, or a target is no class of the model.
     pub fn labelled(&self, table: &Table) -> Result<Labelled, SavedModelError> {
         let manifest = &self.manifest;
+        let encoder = manifest.table_encoder()?;
         let target = &table.columns[table.position(&manifest.target)?].values;
-        let (columns, mut notes) = manifest.preprocessor.align(table)?;
+        let (columns, mut notes) = encoder.align(table)?;
         // The target is used here, so it is not among the columns that are ignored.
         notes.retain(|note| !note.ends_with(&format!(": {}", manifest.target)));
         let (mut rows, mut labels) = (Vec::new(), Vec::new());
@@ -305,7 +266,7 @@ impl SavedModel {
         if rows.len() < table.rows() {
             notes.push(format!("{} rows without a target are left out", table.rows() - rows.len()));
         }
-        Ok(Labelled { x: manifest.preprocessor.transform(&columns, &rows), labels, notes })
+        Ok(Labelled { x: encoder.transform(&columns, &rows), labels, notes })
     }
 
     /// Reads a folder that [`save`](Self::save) wrote.
@@ -332,9 +293,11 @@ impl SavedModel {
         }
         let manifest: Manifest =
             serde_json::from_value(value).map_err(|error| damaged(format!("{MANIFEST} is incomplete ({error})")))?;
-        if manifest.model.inputs != manifest.preprocessor.inputs() || manifest.model.outputs != manifest.classes.len() {
-            return Err(damaged(format!("the model in {MANIFEST} does not fit its columns and classes")));
+        let (inputs, outputs) = (manifest.preprocessor.inputs(), manifest.classes.len());
+        if (manifest.model.inputs(), manifest.model.outputs()) != (inputs, outputs) || !manifest.images_fit() {
+            return Err(damaged(format!("the model in {MANIFEST} does not fit its columns or images and classes")));
         }
+        manifest.model.validate().map_err(|error| damaged(format!("{MANIFEST}: {error}")))?;
         let calibrator = manifest.calibrator.as_ref().map(|saved| &saved.calibrator);
         if calibrator.is_some_and(|calibrator| !calibrator.suits(manifest.classes.len())) {
             return Err(damaged(format!("the calibration in {MANIFEST} does not fit its classes")));
@@ -352,13 +315,37 @@ impl SavedModel {
     ///
     /// # Errors
     /// When a column is missing or of another type.
-    pub fn predict(&self, table: &Table) -> Result<TablePredictions, SavedModelError> {
-        let (columns, notes) = self.manifest.preprocessor.align(table)?;
+    pub fn predict(&self, table: &Table) -> Result<RowPredictions, SavedModelError> {
+        let encoder = self.manifest.table_encoder()?;
+        let (columns, notes) = encoder.align(table)?;
         let rows: Vec<usize> = (0..table.rows()).collect();
-        let x = self.manifest.preprocessor.transform(&columns, &rows);
-        let own = softmax(&logits(&self.model, &x));
+        self.predict_rows(&encoder.transform(&columns, &rows), None, notes)
+    }
+
+    /// Applies the model to images of the shape it was trained on ([`Manifest::image_shape`]).
+    ///
+    /// # Errors
+    /// When the model was trained on a table, or on images of another shape.
+    pub fn predict_images(&self, images: UnlabelledImages) -> Result<RowPredictions, SavedModelError> {
+        let shape = self.manifest.image_shape()?;
+        let UnlabelledImages { images, names, notes } = images;
+        let Preprocessor::Images(scaler) = &self.manifest.preprocessor else { unreachable!("it has an image shape") };
+        if images.shape != shape {
+            return Err(mismatch(format!("it has {}, and the model knows {shape}", images.shape)));
+        }
+        let rows: Vec<usize> = (0..names.len()).collect();
+        self.predict_rows(&scaler.transform(&images, &rows), Some(names), notes)
+    }
+
+    fn predict_rows(
+        &self,
+        x: &Matrix,
+        names: Option<Vec<String>>,
+        notes: Vec<String>,
+    ) -> Result<RowPredictions, SavedModelError> {
+        let own = softmax(&logits(&self.model, x));
         let probabilities = match &self.manifest.calibrator {
-            Some(calibrator) => calibrator.apply(self, &x)?,
+            Some(calibrator) => calibrator.apply(self, x)?,
             None => own.clone(),
         };
         // The threshold was chosen for the model's own probabilities: calibration leaves those decisions alone.
@@ -368,7 +355,8 @@ impl SavedModel {
         };
         let classes = self.manifest.classes.len();
         let decisions = own.chunks(classes).zip(probabilities.chunks(classes)).map(decide).collect();
-        Ok(TablePredictions {
+        Ok(RowPredictions {
+            names,
             target: self.manifest.target.clone(),
             classes: self.manifest.classes.clone(),
             decisions,
@@ -376,6 +364,10 @@ impl SavedModel {
             notes,
         })
     }
+}
+
+fn mismatch(reason: String) -> SavedModelError {
+    DataError::Mismatch { reason }.into()
 }
 
 fn write_manifest(folder: &Path, manifest: &Manifest) -> Result<(), SavedModelError> {
@@ -400,44 +392,4 @@ fn crc32(bytes: &[u8]) -> u32 {
     let mut crc = flate2::Crc::new();
     crc.update(bytes);
     crc.sum()
-}
-
-/// Predictions for the rows of a table, in its order.
-#[derive(Debug, Clone)]
-pub struct TablePredictions {
-    /// Column that is predicted.
-    pub target: String,
-    /// Class names by label.
-    pub classes: Vec<String>,
-    /// The decided class of each row: with two classes by the threshold on the model's own probabilities, else the most
-    /// probable.
-    pub decisions: Vec<usize>,
-    /// Class probabilities, row-major; calibrated where the model is.
-    pub probabilities: Vec<f64>,
-    /// What was done to the table that a person should know.
-    pub notes: Vec<String>,
-}
-
-impl TablePredictions {
-    /// A CSV: the predicted class, then the probability of each class.
-    pub fn to_csv(&self) -> String {
-        let mut writer = csv::Writer::from_writer(Vec::new());
-        let header = std::iter::once(self.target.clone()).chain(self.classes.iter().map(|c| format!("p({c})")));
-        let rows = self.probabilities.chunks(self.classes.len()).zip(&self.decisions).map(|(p, &class)| {
-            std::iter::once(self.classes[class].clone()).chain(p.iter().map(f64::to_string)).collect::<Vec<_>>()
-        });
-        let records = std::iter::once(header.collect::<Vec<_>>()).chain(rows);
-        for record in records {
-            writer.write_record(record).expect("writing to memory does not fail");
-        }
-        String::from_utf8(writer.into_inner().expect("writing to memory does not fail")).expect("CSV of UTF-8 is UTF-8")
-    }
-}
-
-impl Manifest {
-    /// How to read a CSV file for this model: a column it knows as text stays text, and missing
-    /// values are written as they were in training.
-    pub fn csv_options(&self) -> CsvOptions {
-        CsvOptions { categorical: self.preprocessor.text_columns(), missing: self.missing.clone(), delimiter: None }
-    }
 }

@@ -8,7 +8,7 @@ use burn::tensor::{DType, Device, Tensor, TensorData};
 use contrarian::hyperbolic::PoincareBallConfig;
 use contrarian::negatives::PseudoNegativeSamplerConfig;
 use contrarian_lab::data::generate::attacked_identities;
-use contrarian_lab::data::{Dataset, Matrix, load_idx};
+use contrarian_lab::data::{Dataset, ImageOptions, ImageSet, Matrix, load_images};
 use contrarian_lab::fit::{FitConfig, Hypersphere, OneClassTrainer};
 use contrarian_lab::metrics::{equal_error, error_rates, roc_auc, tpr_at_fpr};
 use contrarian_lab::model::{MlpConfig, OneClassDetectorConfig, Separation};
@@ -271,8 +271,9 @@ fn on_images(name: &'static str, s: &Settings, context: &Context) -> Result<Opti
         return Ok(None);
     }
     let load = |part: &str| {
-        let file = |what: &str| folder.join(format!("{part}-{what}-ubyte.gz"));
-        load_idx(&file("images-idx3"), &file("labels-idx1"))
+        // Ten classes called 0 to 9, so that labels are the digits of the file.
+        load_images(&folder.join(format!("{part}-images-idx3-ubyte.gz")), &ImageOptions::default())
+            .map(ImageSet::into_dataset)
             .map_err(|error| StudyError::Data { name, reason: error.to_string() })
     };
     let (train, test) = (load("train")?, load("t10k")?);

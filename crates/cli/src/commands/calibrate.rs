@@ -24,7 +24,7 @@ pub fn run(args: &CalibrateArgs) -> Result<ExitCode, CliError> {
         return Err(InvalidParameter::new("splits", 0, "at least 1").into());
     }
     let mut model = SavedModel::load(&args.model)?;
-    let table = setup::table(args.data.as_deref(), args.dataset.as_deref(), &model.manifest.csv_options())?;
+    let table = setup::table(args.data.as_deref(), args.dataset.as_deref(), &model.manifest.csv_options()?)?;
     let earlier = model.manifest.calibrator.as_ref().map(|calibrator| calibrator.calibrator.method());
     let config = CalibrateConfig { method, splits: args.splits, seed: args.seed };
     let found = match calibrate(&mut model, &table, &config, &progress::stop_flag()) {

@@ -86,9 +86,7 @@ fn configure(args: &CompareArgs, problem: &Problem) -> Result<CompareConfig, Cli
     config.baseline = args.baseline.parse::<ObjectiveSpec>()?;
     config.splits = args.seeds;
     config.seed = args.budget.seed;
-    config.depth = args.budget.depth;
-    config.width = args.budget.width;
-    config.dropout = args.budget.dropout;
+    config.model = setup::architecture(&args.budget, &problem.features, problem.classes.len())?;
     let training_rows = problem.labels.len() as f64 * config.fractions.0;
     config.fit = setup::fit_config(&args.budget, training_rows as usize)?;
     config.tune = args.tune;
@@ -127,10 +125,10 @@ fn text(comparison: &Comparison) -> String {
     let classes: Vec<String> = data.classes.iter().map(|class| format!("{} {}", class.rows, class.name)).collect();
     let positive = data.positive.as_ref().map(|name| format!("; positive: {name}")).unwrap_or_default();
     let mut out = format!(
-        "{}: {} rows, {} columns, `{}` in {} classes ({}{positive})\n{}, {}, {} splits\n",
+        "{}: {} rows, {}, `{}` in {} classes ({}{positive})\n{}, {}, {} splits\n",
         data.name,
         data.rows,
-        data.columns,
+        data.features(),
         data.target,
         data.classes.len(),
         classes.join(", "),

@@ -1,6 +1,6 @@
 use crate::args::PredictArgs;
 use crate::error::CliError;
-use contrarian_lab::data::load_csv;
+use contrarian_lab::data::{load_csv, load_unlabelled_images};
 use contrarian_lab::saved::SavedModel;
 use std::io::Write;
 use std::process::ExitCode;
@@ -10,8 +10,11 @@ pub fn run(args: &PredictArgs) -> Result<ExitCode, CliError> {
     if args.raw {
         model.manifest.calibrator = None;
     }
-    let table = load_csv(&args.data, &model.manifest.csv_options())?;
-    let predictions = model.predict(&table)?;
+    let predictions = match (&args.images, &args.data) {
+        (Some(path), _) => model.predict_images(load_unlabelled_images(path, model.manifest.image_shape()?)?)?,
+        (None, Some(path)) => model.predict(&load_csv(path, &model.manifest.csv_options()?)?)?,
+        (None, None) => return Err(CliError::Usage("what to predict for is missing: --data or --images".into())),
+    };
     for note in &predictions.notes {
         eprintln!("note: {note}");
     }

@@ -1,15 +1,21 @@
 //! From arguments to what the library takes, shared by the commands that read data.
 
-use crate::args::{BudgetArgs, DataArgs, OptimizerArg, ScheduleArg};
+use crate::args::{BudgetArgs, DataArgs, ModelArg, OptimizerArg, ScheduleArg};
 use crate::error::CliError;
 use contrarian::InvalidParameter;
-use contrarian_lab::data::{CsvOptions, Problem, Table, embedded, guess_target, load_csv};
+use contrarian_lab::data::{
+    CsvOptions, Features, ImageOptions, Problem, Table, embedded, guess_target, load_csv, load_images,
+};
 use contrarian_lab::fit::{FitConfig, OptimizerKind, Schedule};
 use contrarian_lab::metrics::{Metric, UnknownMetric};
+use contrarian_lab::model::Architecture;
 use std::path::Path;
 
 /// The data sets: a person's files or embedded ones.
 pub fn problems(args: &DataArgs) -> Result<Vec<Problem>, CliError> {
+    if !args.images.is_empty() {
+        return args.images.iter().map(|path| from_images(path, args)).collect();
+    }
     if args.data.is_empty() {
         let load = |name: &String| embedded(name).map_err(|error| CliError::Usage(error.to_string()));
         return args.dataset.iter().map(load).collect();
@@ -30,7 +36,10 @@ pub fn problem(args: &DataArgs) -> Result<Problem, CliError> {
 pub fn table(data: Option<&Path>, dataset: Option<&str>, options: &CsvOptions) -> Result<Table, CliError> {
     match (data, dataset) {
         (Some(path), _) => Ok(load_csv(path, options)?),
-        (None, Some(name)) => Ok(embedded(name).map_err(|error| CliError::Usage(error.to_string()))?.into_table()),
+        (None, Some(name)) => {
+            let problem = embedded(name).map_err(|error| CliError::Usage(error.to_string()))?;
+            problem.into_table().ok_or_else(|| CliError::Usage(format!("`{name}` has images, and a table is needed")))
+        }
         (None, None) => Err(CliError::Usage("rows are needed: --data or --dataset".into())),
     }
 }
@@ -49,6 +58,38 @@ fn from_file(path: &Path, args: &DataArgs) -> Result<Problem, CliError> {
     Ok(problem)
 }
 
+/// What images show is called so in tables, reports and predictions.
+const IMAGE_TARGET: &str = "class";
+
+fn from_images(path: &Path, args: &DataArgs) -> Result<Problem, CliError> {
+    if args.limit == Some(0) {
+        return Err(InvalidParameter::new("limit", 0, "at least 1").into());
+    }
+    let options = ImageOptions { size: args.size, rgb: args.rgb, limit: args.limit, positive: args.positive.clone() };
+    Ok(load_images(path, &options)?.into_problem(IMAGE_TARGET))
+}
+
+/// The kind of network for these features, checked.
+pub fn architecture(args: &BudgetArgs, features: &Features, classes: usize) -> Result<Architecture, CliError> {
+    let usual = if features.image_shape().is_some() { ModelArg::Cnn } else { ModelArg::Mlp };
+    let given = [("depth", args.depth.is_some()), ("width", args.width.is_some()), ("dropout", args.dropout.is_some())];
+    let architecture = match args.model.unwrap_or(usual) {
+        ModelArg::Mlp => Architecture::Mlp {
+            depth: args.depth.unwrap_or(2),
+            width: args.width.unwrap_or(64),
+            dropout: args.dropout.unwrap_or(0.0),
+        },
+        ModelArg::Cnn => Architecture::Cnn,
+    };
+    architecture.network(features.columns(), features.image_shape(), classes)?;
+    match given.into_iter().find(|(_, given)| *given) {
+        Some((option, _)) if architecture == Architecture::Cnn => {
+            Err(CliError::Usage(format!("--{option} is a setting of the mlp, and a cnn is trained: add --model mlp")))
+        }
+        _ => Ok(architecture),
+    }
+}
+
 /// The metric to select by.
 pub fn metric(args: &BudgetArgs, classes: usize) -> Result<Metric, CliError> {
     match &args.metric {
@@ -60,15 +101,10 @@ pub fn metric(args: &BudgetArgs, classes: usize) -> Result<Metric, CliError> {
 
 /// Optimiser and budget for about as many training rows, checked.
 pub fn fit_config(args: &BudgetArgs, rows: usize) -> Result<FitConfig, CliError> {
-    if !(0.0..1.0).contains(&args.dropout) {
-        return Err(InvalidParameter::new("dropout", args.dropout, "in [0, 1)").into());
-    }
     let (epochs, patience) = FitConfig::budget_for(rows, args.batch_size);
     let (epochs, patience) = (args.epochs.unwrap_or(epochs), args.patience.unwrap_or(patience));
-    for (field, value) in [("width", args.width), ("patience", patience)] {
-        if value == 0 {
-            return Err(InvalidParameter::new(field, value, "at least 1").into());
-        }
+    if patience == 0 {
+        return Err(InvalidParameter::new("patience", patience, "at least 1").into());
     }
     let config = FitConfig::new()
         .with_optimizer(match args.optimizer {

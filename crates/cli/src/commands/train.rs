@@ -13,6 +13,7 @@ pub fn run(args: &TrainArgs) -> Result<ExitCode, CliError> {
     let problem = setup::problem(&args.data)?;
     let fit = setup::fit_config(&args.budget, problem.labels.len())?;
     let metric = setup::metric(&args.budget, problem.classes.len())?;
+    let model = setup::architecture(&args.budget, &problem.features, problem.classes.len())?;
     let folder = output::run_folder(Some(&args.out), "train")?;
     for note in &problem.notes {
         eprintln!("note: {note}");
@@ -22,9 +23,7 @@ pub fn run(args: &TrainArgs) -> Result<ExitCode, CliError> {
         metric,
         validation: 0.2,
         seed: args.budget.seed,
-        depth: args.budget.depth,
-        width: args.budget.width,
-        dropout: args.budget.dropout,
+        model,
         fit,
         missing: args.data.missing.clone(),
     };
@@ -41,7 +40,12 @@ pub fn run(args: &TrainArgs) -> Result<ExitCode, CliError> {
     };
     model.save(&folder)?;
     let manifest = &model.manifest;
-    let mut text = format!("trained with {} on {} rows\n", manifest.objective, manifest.training_rows);
+    let mut text = format!(
+        "{} trained with {} on {} rows\n",
+        manifest.model.describe(),
+        manifest.objective,
+        manifest.training_rows
+    );
     let rows = manifest.validation_metrics.iter().map(|(name, value)| vec![name.clone(), format!("{value:.3}")]);
     text.push_str(&output::table(&["metric on validation", "value"], rows, 1));
     if let Some(threshold) = manifest.threshold {

@@ -130,8 +130,8 @@ fn models_that_are_damaged_or_of_another_version() {
     train();
     let manifest = place.path("model/model.json");
     let text = std::fs::read_to_string(&manifest).unwrap();
-    std::fs::write(&manifest, text.replacen("\"format\": 1", "\"format\": 99", 1)).unwrap();
-    predict().fails(1, &["format 99", "reads format 1"]);
+    std::fs::write(&manifest, text.replacen("\"format\": 2", "\"format\": 99", 1)).unwrap();
+    predict().fails(1, &["format 99", "reads format 2"]);
     std::fs::write(&manifest, &text[..text.len() / 2]).unwrap();
     predict().fails(1, &["no valid JSON"]);
 }

@@ -94,7 +94,7 @@ fn the_embedded_rows_of_training_are_known_and_only_their_validation_part_is_use
     assert_eq!(json(&place.run(run)), found, "the same seed gives the same numbers");
 
     // The same rows from a file are known as well.
-    let text = csv(&embedded("winequality").unwrap().into_table());
+    let text = csv(&embedded("winequality").unwrap().into_table().unwrap());
     let path = place.write("wine.csv", &text);
     let found = json(&place.run(&format!("{run} --dry-run").replace("--dataset winequality", "--data wine.csv")));
     assert_eq!((&found["of_training"], &found["rows"]), (&Value::Bool(true), &Value::from(320)));
@@ -188,7 +188,7 @@ fn rows_and_words_that_cannot_be_used() {
 fn a_model_that_is_always_right_stays_as_it_is() {
     let place = Place::new();
     place.run("train --dataset iris --out model").succeeds();
-    let easy: String = csv(&embedded("iris").unwrap().into_table())
+    let easy: String = csv(&embedded("iris").unwrap().into_table().unwrap())
         .lines()
         .enumerate()
         .filter(|(row, line)| *row == 0 || line.ends_with("setosa"))

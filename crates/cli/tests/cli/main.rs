@@ -4,4 +4,5 @@ mod bad_input;
 mod bench;
 mod calibrate;
 mod commands;
+mod images;
 mod support;

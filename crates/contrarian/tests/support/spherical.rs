@@ -65,7 +65,7 @@ pub fn loss(function: &str, params: &Map<String, Value>, inputs: &Tensors) -> Re
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Steps {
+struct StepsCase {
     loss: String,
     #[serde(default)]
     loss_params: Map<String, Value>,
@@ -87,11 +87,12 @@ pub fn steps(params: &Map<String, Value>, inputs: &Tensors) -> Result<Outputs, S
 }
 
 /// The case's loss, its steps, batch size, number of classes, and the factor of the reduction.
+#[expect(clippy::type_complexity, reason = "used twice, right below")]
 fn read_steps(
     params: &Map<String, Value>,
     inputs: &Tensors,
-) -> Result<(Box<dyn Both>, Steps, [usize; 3], f64), String> {
-    let case: Steps = read(params)?;
+) -> Result<(Box<dyn Both>, StepsCase, [usize; 3], f64), String> {
+    let case: StepsCase = read(params)?;
     let [steps, m, dim] = inputs.get("hidden")?.0[..] else {
         return Err("hidden must be [steps, m, d]".into());
     };
@@ -163,14 +164,14 @@ fn burn_steps(params: &Map<String, Value>, inputs: &Tensors) -> Result<Outputs, 
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Clusters {
+struct TwoLevelCase {
     n_clusters: Option<usize>,
     cluster_size: Option<usize>,
     n_classes: Option<usize>,
 }
 
 pub fn two_level(params: &Map<String, Value>, inputs: &Tensors) -> Result<Outputs, String> {
-    let Clusters { n_clusters, cluster_size, n_classes } = read(params)?;
+    let TwoLevelCase { n_clusters, cluster_size, n_classes } = read(params)?;
     let [clusters, size] = inputs.get("b2")?.0[..] else {
         return Err("b2 must be [clusters, places]".into());
     };

@@ -2,6 +2,7 @@ use super::*;
 use crate::data::{Column, Matrix, Problem, Table, Values};
 use crate::fit::{FitConfig, FitError, softmax};
 use crate::metrics::{Metric, Predictions};
+use crate::model::Architecture;
 use crate::saved::{SavedModel, SavedModelError, TrainConfig, train};
 use rand::rngs::Xoshiro256PlusPlus;
 use rand::{RngExt, SeedableRng};
@@ -123,9 +124,7 @@ fn sure_model() -> SavedModel {
         metric: Metric::Accuracy,
         validation: 0.2,
         seed: 1,
-        depth: 1,
-        width: 16,
-        dropout: 0.0,
+        model: Architecture::Mlp { depth: 1, width: 16, dropout: 0.0 },
         fit: FitConfig::new().with_learning_rate(0.02).with_epochs(30),
         missing: Vec::new(),
     };

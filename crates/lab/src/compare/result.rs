@@ -1,4 +1,4 @@
-use crate::data::{Preprocessor, Problem};
+use crate::data::{ImageShape, Preprocessor, Problem};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -34,8 +34,10 @@ pub struct DataSummary {
     pub target: String,
     /// Rows used.
     pub rows: usize,
-    /// Feature columns before encoding.
+    /// Feature columns before encoding; numbers of an image.
     pub columns: usize,
+    /// Shape of the images, if the rows are images.
+    pub images: Option<ImageShape>,
     /// Model inputs after encoding.
     pub inputs: usize,
     /// The classes and how many rows each has, in label order.
@@ -190,6 +192,15 @@ impl std::fmt::Display for Failure {
 }
 
 impl DataSummary {
+    /// What a row is, in words: `11 columns`, `grey images of 28 x 28 pixels`.
+    pub fn features(&self) -> String {
+        match (self.images, self.columns) {
+            (Some(shape), _) => shape.to_string(),
+            (None, 1) => "1 column".into(),
+            (None, columns) => format!("{columns} columns"),
+        }
+    }
+
     /// Describes a problem as an encoder sees it.
     pub(super) fn of(problem: &Problem, encoder: &Preprocessor) -> Self {
         let count = |class: usize| problem.labels.iter().filter(|&&label| label == class).count();
@@ -198,7 +209,8 @@ impl DataSummary {
             name: problem.name.clone(),
             target: problem.target.clone(),
             rows: problem.labels.len(),
-            columns: problem.features.len(),
+            columns: problem.features.columns(),
+            images: problem.features.image_shape(),
             inputs: encoder.inputs(),
             classes: classes.map(|(class, name)| ClassCount { name: name.clone(), rows: count(class) }).collect(),
             positive: problem.positive.map(|class| problem.classes[class].clone()),

@@ -4,7 +4,7 @@ use crate::data::{DataError, Matrix, Preprocessor, Problem, Split, stratified_sp
 use crate::fit::{Examples, Fit, FitConfig, FitError, Fitted, Validation, objective_step, predict};
 use crate::memory;
 use crate::metrics::{Decision, Metric, Predictions, best_threshold, evaluate};
-use crate::model::MlpConfig;
+use crate::model::{Architecture, Network, NetworkConfig};
 use crate::parallel;
 use burn::tensor::Device;
 use contrarian::registry::{ObjectiveSpec, RegistryError, TaskContext};
@@ -29,12 +29,8 @@ pub struct CompareConfig {
     pub fractions: (f64, f64, f64),
     /// Seed of splits, weights and batches.
     pub seed: u64,
-    /// Hidden layers of the model; 0 is linear.
-    pub depth: usize,
-    /// Units of each hidden layer.
-    pub width: usize,
-    /// Dropout of the hidden layers.
-    pub dropout: f64,
+    /// The model.
+    pub model: Architecture,
     /// Optimiser and budget.
     pub fit: FitConfig,
     /// Candidates of the search over learning rate and weight decay, the same for every objective; 0 or 1 is none.
@@ -53,9 +49,7 @@ impl CompareConfig {
             splits: 10,
             fractions: (0.6, 0.2, 0.2),
             seed: 0,
-            depth: 2,
-            width: 64,
-            dropout: 0.0,
+            model: Architecture::Mlp { depth: 2, width: 64, dropout: 0.0 },
             fit: FitConfig::new().with_patience(Some(10)),
             tune: 0,
             threads: parallel::available_threads(),
@@ -68,6 +62,7 @@ impl CompareConfig {
     /// An unknown objective, one that is not for this problem, a setting out of range.
     pub fn check(&self, problem: &Problem) -> Result<(), CompareError> {
         self.fit.validate()?;
+        self.model.network(problem.features.columns(), problem.features.image_shape(), problem.classes.len())?;
         let every_row: Vec<usize> = (0..problem.labels.len()).collect();
         for objective in self.rows() {
             let built = objective.build(&task(problem, &every_row))?;
@@ -128,7 +123,7 @@ pub fn compare(
     let done = AtomicUsize::new(0);
     parallel::map(&jobs, config.threads, stop, |&(split, objective)| {
         // Encoded anew for every fit: memory then holds one copy of the data a thread, however many splits there are.
-        let data = Prepared::new(problem, &splits[split]);
+        let data = Prepared::new(problem, &splits[split], config);
         let seed = config.seed.wrapping_add(split as u64);
         let outcome = run_one(&data, &objectives[objective], config, &candidates, seed, stop);
         let mut collector = collector.lock().expect("a fit panicked");
@@ -149,13 +144,12 @@ pub fn compare(
         return Err(CompareError::NothingFinished(reason));
     }
     let encoder = Preprocessor::fit(&problem.features, &splits[0].train);
-    let inputs = encoder.inputs();
     let binary = problem.classes.len() == 2;
     Ok(Comparison {
         version: env!("CARGO_PKG_VERSION").into(),
         data: DataSummary::of(problem, &encoder),
         settings: Settings {
-            model: mlp(config, inputs, problem.classes.len()).describe(),
+            model: network(config, &encoder, problem.classes.len()).describe(),
             training: config.fit.describe(),
             splits: config.splits,
             seed: config.seed,
@@ -180,10 +174,11 @@ struct Prepared {
     validation: (Matrix, Vec<usize>),
     test: (Matrix, Vec<usize>),
     task: TaskContext,
+    network: NetworkConfig,
 }
 
 impl Prepared {
-    fn new(problem: &Problem, split: &Split) -> Self {
+    fn new(problem: &Problem, split: &Split, config: &CompareConfig) -> Self {
         let encoder = Preprocessor::fit(&problem.features, &split.train);
         let part = |rows: &[usize]| {
             (encoder.transform(&problem.features, rows), rows.iter().map(|&row| problem.labels[row]).collect())
@@ -193,6 +188,7 @@ impl Prepared {
             validation: part(&split.validation),
             test: part(&split.test),
             task: task(problem, &split.train),
+            network: network(config, &encoder, problem.classes.len()),
         }
     }
 }
@@ -221,8 +217,9 @@ fn task(problem: &Problem, rows: &[usize]) -> TaskContext {
     TaskContext { class_counts }
 }
 
-fn mlp(config: &CompareConfig, inputs: usize, classes: usize) -> MlpConfig {
-    MlpConfig::new(inputs, classes).with_depth(config.depth).with_width(config.width).with_dropout(config.dropout)
+fn network(config: &CompareConfig, encoder: &Preprocessor, classes: usize) -> NetworkConfig {
+    let network = config.model.network(encoder.inputs(), encoder.image_shape(), classes);
+    network.expect("the model was checked before the run")
 }
 
 /// What one fit gives the [`Collector`].
@@ -230,7 +227,7 @@ pub(super) struct Outcome {
     pub test: Predictions,
     /// Threshold chosen on validation (two classes).
     pub threshold: Option<f64>,
-    pub fitted: Fitted,
+    pub fitted: Fitted<Network>,
     /// What the search chose.
     pub chosen: Option<String>,
 }
@@ -265,10 +262,10 @@ fn run_one(
             evaluate(config.metric, &predictions(probabilities.to_vec(), &data.validation.1), Decision::Argmax)?;
         Some(if config.metric.higher_is_better() { value } else { -value })
     };
-    let mut best: Option<(f64, Fitted, &FitConfig)> = None;
+    let mut best: Option<(f64, Fitted<Network>, &FitConfig)> = None;
     let mut failure = FitError::Stopped;
     for candidate in candidates {
-        let model = mlp(config, data.train.0.cols, classes).init(&Device::flex().autodiff(), seed);
+        let model = data.network.init(&Device::flex().autodiff(), seed);
         let mut state = objective.initial_state(data.train.1.len(), seed);
         let fit = Fit {
             train: Examples { x: &data.train.0, y: &data.train.1 },

@@ -1,7 +1,7 @@
-use super::{Column, DataError, Problem, Values};
+use super::{Column, DataError, Features, Problem, Values};
 use contrarian::registry::suggest;
 
-/// A real data set that is part of the program.
+/// A data set that is part of the program.
 #[derive(Debug)]
 pub struct EmbeddedData {
     /// Name on the command line.
@@ -35,6 +35,14 @@ pub static EMBEDDED: &[EmbeddedData] = &[
         source: "Fisher 1936, UCI Machine Learning Repository, CC BY 4.0; through linfa-datasets",
         load: iris,
     },
+    EmbeddedData {
+        name: "glyphs",
+        description: "generated: 40 shapes of four bumps in noise, 40 grey images of 10 x 10 pixels each",
+        rows: 1600,
+        classes: 40,
+        source: "generated from a fixed seed",
+        load: || super::images::glyphs(40, 40, 0).into_problem("shape"),
+    },
 ];
 
 /// Loads an embedded data set.
@@ -59,7 +67,7 @@ fn wine() -> Problem {
     Problem {
         name: "winequality".into(),
         target: "quality".into(),
-        features,
+        features: Features::Columns(features),
         labels: data.targets.iter().map(|&quality| usize::from(quality >= EXCELLENT)).collect(),
         classes: vec!["ordinary".into(), "excellent".into()],
         positive: Some(1),
@@ -73,7 +81,7 @@ fn iris() -> Problem {
     Problem {
         name: "iris".into(),
         target: "species".into(),
-        features,
+        features: Features::Columns(features),
         labels: data.targets.to_vec(),
         classes: ["setosa", "versicolor", "virginica"].map(String::from).to_vec(),
         positive: None,
@@ -98,8 +106,11 @@ mod tests {
         for data in EMBEDDED {
             let problem = embedded(data.name).unwrap();
             assert_eq!((problem.labels.len(), problem.classes.len()), (data.rows, data.classes), "{}", data.name);
-            assert!(problem.features.iter().all(|column| column.values.len() == data.rows));
-            assert!(!problem.features.is_empty());
+            match &problem.features {
+                Features::Columns(columns) => assert!(columns.iter().all(|column| column.values.len() == data.rows)),
+                Features::Images(images) => assert_eq!(images.pixels.rows, data.rows),
+            }
+            assert!(problem.features.columns() > 0);
         }
         assert_eq!(embedded("winequality").unwrap().labels.iter().sum::<usize>(), 217);
         assert!(embedded("wine-quality").unwrap_err().to_string().contains("did you mean `winequality`?"));

@@ -20,6 +20,14 @@ pub enum DataError {
         /// Why.
         reason: String,
     },
+    /// The images of a file or folder cannot be used.
+    #[error("{}: {reason}", path.display())]
+    Images {
+        /// The file or folder.
+        path: PathBuf,
+        /// Why, and what to do.
+        reason: String,
+    },
     /// Something is wrong with a line.
     #[error("{} line {line}: {reason}", path.display())]
     Line {
@@ -48,8 +56,8 @@ pub enum DataError {
         /// Why, and what to do.
         reason: String,
     },
-    /// The columns do not fit the model they are given to.
-    #[error("the table does not fit the model: {reason}")]
+    /// The columns or images do not fit the model they are given to.
+    #[error("the data does not fit the model: {reason}")]
     Mismatch {
         /// What is missing or different.
         reason: String,

@@ -1,11 +1,12 @@
-//! Tables in, numbers out: loading, encoding, splitting, generating.
+//! Tables and images in, numbers out: loading, encoding, splitting, generating.
 
 mod bag_set;
 mod csv_file;
 mod embedded;
 mod error;
+mod features;
 pub mod generate;
-mod idx;
+pub mod images;
 mod matrix;
 pub mod noise;
 mod one_class;
@@ -14,14 +15,18 @@ mod problem;
 mod sampling;
 mod split;
 mod table;
+mod table_encoder;
 mod transform;
 
 pub use bag_set::BagSet;
 pub use csv_file::{CsvOptions, load_csv};
 pub use embedded::{EMBEDDED, EmbeddedData, embedded};
 pub use error::DataError;
+pub use features::Features;
 pub use generate::Dataset;
-pub use idx::load_idx;
+pub use images::{
+    ImageOptions, ImageSet, ImageShape, Images, PixelScaler, UnlabelledImages, load_images, load_unlabelled_images,
+};
 pub use matrix::Matrix;
 pub use one_class::one_class_rows;
 pub use preprocess::Preprocessor;
@@ -29,4 +34,5 @@ pub use problem::{Problem, guess_target};
 pub use sampling::Sampler;
 pub use split::{MIN_CLASS_ROWS, Split, halves, hold_out, stratified_splits};
 pub use table::{Column, Table, Values};
+pub use table_encoder::TableEncoder;
 pub use transform::Transform;

@@ -1,24 +1,24 @@
 use super::split::MIN_CLASS_ROWS;
-use super::{Column, DataError, Table, Values};
+use super::{Column, DataError, Features, Table, Values};
 use contrarian::registry::{did_you_mean, suggest};
 use std::collections::BTreeMap;
 
-/// A classification problem: feature columns, a label for every row.
+/// A classification problem: features and a label for every row.
 #[derive(Debug, Clone)]
 pub struct Problem {
     /// Name of the data.
     pub name: String,
     /// Name of the target column.
     pub target: String,
-    /// Feature columns.
-    pub features: Vec<Column>,
+    /// Feature columns, or images.
+    pub features: Features,
     /// Class of each row, an index into [`classes`](Self::classes).
     pub labels: Vec<usize>,
     /// Class names.
     pub classes: Vec<String>,
     /// With two classes: the one that counts as positive, always label 1.
     pub positive: Option<usize>,
-    /// What was done to the table that a person should know.
+    /// What was done to the data that a person should know.
     pub notes: Vec<String>,
 }
 
@@ -98,20 +98,21 @@ impl Problem {
             return Err(error("there is no other column with information to predict it from".into()));
         }
         let positive = (classes.len() == 2).then_some(1);
+        let features = Features::Columns(features);
         Ok(Self { name: table.name, target: target.into(), features, labels, classes, positive, notes })
     }
 
-    /// The features with the target as a last column of class names.
-    pub fn into_table(self) -> Table {
+    /// The features with the target as a last column of class names; `None` for images.
+    pub fn into_table(self) -> Option<Table> {
+        let Features::Columns(mut columns) = self.features else { return None };
         let target = self.labels.iter().map(|&label| Some(self.classes[label].clone())).collect();
-        let mut columns = self.features;
         columns.push(Column { name: self.target, values: Values::Text(target) });
-        Table { name: self.name, columns }
+        Some(Table { name: self.name, columns })
     }
 }
 
 /// Class names by label.
-fn ordered(counts: &BTreeMap<&str, usize>, positive: Option<&str>) -> Result<Vec<String>, String> {
+pub(super) fn ordered(counts: &BTreeMap<&str, usize>, positive: Option<&str>) -> Result<Vec<String>, String> {
     let mut classes: Vec<&str> = counts.keys().copied().collect();
     if classes.iter().all(|class| class.parse::<f64>().is_ok()) {
         let number = |class: &str| class.parse::<f64>().unwrap_or(f64::NAN);
@@ -187,7 +188,7 @@ mod tests {
     fn the_rarer_class_is_positive_and_useless_columns_go() {
         let problem = Problem::from_table(table(many(&[("yes", 6), ("no", 9), ("", 2)])), "y", None).unwrap();
         assert_eq!(problem.classes, ["no", "yes"]);
-        assert_eq!((problem.labels.len(), problem.features.len(), problem.positive), (15, 1, Some(1)));
+        assert_eq!((problem.labels.len(), problem.features.columns(), problem.positive), (15, 1, Some(1)));
         assert_eq!(problem.notes.len(), 3, "{:?}", problem.notes);
         let problem = Problem::from_table(table(many(&[("yes", 6), ("no", 9)])), "y", Some("no")).unwrap();
         assert_eq!(problem.classes, ["yes", "no"]);

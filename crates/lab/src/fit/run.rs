@@ -115,15 +115,17 @@ fn tensor(x: Matrix, device: &Device) -> Tensor<2> {
     Tensor::from_data(TensorData::new(x.data, [x.rows, x.cols]), device)
 }
 
-/// Rows a chunk of [`logits`]: keeps the activations of a large table out of memory.
+/// Rows and numbers a chunk of [`logits`]: keeps the activations of a large table and of large images out of memory.
 const LOGIT_ROWS: usize = 4096;
+const LOGIT_NUMBERS: usize = 1 << 18;
 
 /// Logits of every row.
 pub fn logits(model: &impl Classifier, x: &Matrix) -> Matrix {
     let device = Device::flex();
     let mut all = Matrix { rows: x.rows, cols: 0, data: Vec::new() };
-    for start in (0..x.rows).step_by(LOGIT_ROWS) {
-        let rows: Vec<usize> = (start..x.rows.min(start + LOGIT_ROWS)).collect();
+    let chunk = (LOGIT_NUMBERS / x.cols.max(1)).clamp(1, LOGIT_ROWS);
+    for start in (0..x.rows).step_by(chunk) {
+        let rows: Vec<usize> = (start..x.rows.min(start + chunk)).collect();
         let logits = model.logits(tensor(x.gather(&rows), &device), &mut Mode::Inference);
         all.cols = logits.dims()[1];
         all.data.extend(logits.into_data().try_to_vec::<f32>().expect("logits are f32"));

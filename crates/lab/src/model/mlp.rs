@@ -3,6 +3,7 @@ use burn::config::Config;
 use burn::module::{Module, Param};
 use burn::nn::{BatchNorm, BatchNormConfig, Linear};
 use burn::tensor::{Device, Tensor, TensorData, activation};
+use contrarian::InvalidParameter;
 use rand::rngs::Xoshiro256PlusPlus;
 use rand::{RngExt, SeedableRng};
 
@@ -42,14 +43,29 @@ pub struct MlpConfig {
 }
 
 impl MlpConfig {
+    /// Checks the parameters.
+    ///
+    /// # Errors
+    /// Names the first field outside its range.
+    pub fn validate(&self) -> Result<(), InvalidParameter> {
+        for (field, value) in [("inputs", self.inputs), ("outputs", self.outputs), ("width", self.width)] {
+            if value == 0 {
+                return Err(InvalidParameter::new(field, value, "at least 1"));
+            }
+        }
+        match (0.0..1.0).contains(&self.dropout) {
+            true => Ok(()),
+            false => Err(InvalidParameter::new("dropout", self.dropout, "in [0, 1)")),
+        }
+    }
+
     /// Builds the model with weights and biases uniform in `+-1/sqrt(fan-in)`, drawn from `seed` alone (Burn's own
     /// initialisers share one generator between all threads, so their draws depend on who comes first).
     ///
     /// # Panics
-    /// When a size is 0 or `dropout` is outside `[0, 1)`.
+    /// When [`validate`](Self::validate) fails, with its message.
     pub fn init(&self, device: &Device, seed: u64) -> Mlp {
-        assert!(self.inputs > 0 && self.outputs > 0 && self.width > 0, "an MLP needs at least one unit in every layer");
-        assert!((0.0..1.0).contains(&self.dropout), "dropout is {}, but must be in [0, 1)", self.dropout);
+        self.validate().unwrap_or_else(|error| panic!("{error}"));
         let mut rng = Xoshiro256PlusPlus::seed_from_u64(seed);
         let mut sizes = vec![self.inputs];
         sizes.extend(std::iter::repeat_n(self.width, self.depth));

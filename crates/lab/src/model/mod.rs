@@ -1,9 +1,13 @@
-//! Models a table can be trained with.
+//! Models a table or a set of images can be trained with.
 
 mod classifier;
+mod cnn;
 mod mlp;
+mod network;
 mod one_class;
 
 pub use classifier::Classifier;
+pub use cnn::{Cnn, CnnConfig};
 pub use mlp::{Activation, Mlp, MlpConfig, Mode, linear};
+pub use network::{Architecture, Network, NetworkConfig};
 pub use one_class::{OneClassDetector, OneClassDetectorConfig, Separation};

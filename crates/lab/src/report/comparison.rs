@@ -136,8 +136,7 @@ impl<'a> View<'a> {
             format!("smallest: {name}, {share}")
         });
         let memory = comparison.peak_memory.map_or_else(String::new, |peak| format!(", peak {}", bytes(peak)));
-        let inputs =
-            format!("{}, {}", plural(data.columns, "column", "columns"), plural(data.inputs, "input", "inputs"));
+        let inputs = format!("{}, {}", data.features(), plural(data.inputs, "input", "inputs"));
         vec![
             Tile::new("Rows", count(data.rows), inputs),
             Tile::new("Classes", count(data.classes.len()), imbalance),

@@ -35,6 +35,7 @@ pub fn binary(rows: usize) -> Comparison {
             target: "churned".into(),
             rows: 48842,
             columns: 14,
+            images: None,
             inputs: 104,
             classes: vec![class("stayed", 43961), class("left", 4881)],
             positive: Some("left".into()),

@@ -6,7 +6,7 @@ use crate::study::{Context, StudyError};
 use crate::support::Measurements;
 use contrarian::diagnostics::UnconstrainedLoss;
 use contrarian_lab::data::generate::two_moons;
-use contrarian_lab::data::{Dataset, load_idx};
+use contrarian_lab::data::{Dataset, ImageOptions, load_images};
 use contrarian_lab::fit::Schedule;
 
 /// Heads of the networks.
@@ -20,9 +20,10 @@ pub fn networks(s: &Settings, context: &Context, findings: &mut Findings) -> Res
     let Some(folder) = folder else {
         return Ok([on_moons, Evidence::Untested("no MNIST in the data folder".into())]);
     };
-    let [images, labels] = ["images-idx3", "labels-idx1"].map(|what| folder.join(format!("train-{what}-ubyte.gz")));
     let unusable = |reason: String| StudyError::Data { name: "mnist", reason };
-    let digits = load_idx(&images, &labels).map_err(|error| unusable(error.to_string()))?;
+    let images = folder.join("train-images-idx3-ubyte.gz");
+    let digits =
+        load_images(&images, &ImageOptions::default()).map_err(|error| unusable(error.to_string()))?.into_dataset();
     let wanted = s.network_seeds * s.network_rows;
     if digits.y.len() < wanted {
         return Err(unusable(format!("it has {} images; the settings want {wanted}", digits.y.len())));
