@@ -24,6 +24,7 @@ mod ens_loss;
 mod hyp_oc;
 mod ldr;
 mod neural_collapse;
+mod z_loss;
 
 pub use claim::{Claim, Evidence, Judged, Test, judge};
 pub use contrarian_lab::report::page::Verdict;

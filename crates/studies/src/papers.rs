@@ -8,8 +8,54 @@ use std::fmt::Write;
 /// Parts a paper brought besides objectives of the registry: the study's id and paths in the crate `contrarian`.
 const PARTS: &[(&str, &[&str])] = &[
     (
+        "aem",
+        &[
+            "multiple_instance::AttentionMil",
+            "multiple_instance::GatedAttentionMil",
+            "multiple_instance::MultiHeadAttentionMil",
+            "multiple_instance::AttentionDropout",
+            "multiple_instance::InstanceSubsampling",
+            "regularization::AttentionEntropyRegularizer",
+        ],
+    ),
+    (
+        "class-dependent-pruning",
+        &["compression::LotteryTicket", "compression::Masks", "compression::MagnitudeFinal", "compression::Snip"],
+    ),
+    (
         "comp-sum",
         &["classification::HConsistencyTransform", "classification::SmoothAdvCompSumLoss", "adversarial::PgdConfig"],
+    ),
+    (
+        "correctness-calibration",
+        &[
+            "calibration::CorrectnessAwareLoss",
+            "calibration::TemperatureNet",
+            "calibration::TransformConsistencyFeatures",
+            "calibration::TemperatureScaling",
+            "calibration::EnsembleTemperatureScaling",
+            "calibration::VectorScaling",
+            "calibration::HistogramBinning",
+            "calibration::IsotonicCalibration",
+        ],
+    ),
+    (
+        "crrelu",
+        &[
+            "activation::CrRelu",
+            "activation::eafo_correction",
+            "activation::Wafbc",
+            "diagnostics::activation_output_entropy",
+        ],
+    ),
+    (
+        "hyp-oc",
+        &[
+            "hyperbolic::PoincareBall",
+            "hyperbolic::HyperbolicMlr",
+            "hyperbolic::FeatureClip",
+            "negatives::PseudoNegativeSampler",
+        ],
     ),
     (
         "neural-collapse",
@@ -20,6 +66,7 @@ const PARTS: &[(&str, &[&str])] = &[
             "diagnostics::DeepLinearHead",
         ],
     ),
+    ("z-loss", &["classification::FactoredOutput", "classification::TwoLevelSoftmax"]),
 ];
 
 const PREFACE: &str = "# Papers

@@ -180,6 +180,7 @@ pub static STUDIES: &[Study] = &[
     crate::hyp_oc::STUDY,
     crate::ldr::STUDY,
     crate::neural_collapse::STUDY,
+    crate::z_loss::STUDY,
 ];
 
 /// The study with this id.

@@ -72,6 +72,12 @@ pub enum DataError {
         /// The names there are.
         known: Vec<String>,
     },
+    /// The rows of a table are no bags.
+    #[error("bags: {reason}")]
+    Bags {
+        /// Why, and where.
+        reason: String,
+    },
     /// A training set for one-class learning that is none.
     #[error("a training set of one class is needed: {reason}")]
     OneClass {

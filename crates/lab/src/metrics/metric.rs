@@ -188,6 +188,17 @@ pub fn top_k_accuracy(predictions: &Predictions, k: usize) -> f64 {
     hits.count() as f64 / predictions.labels.len() as f64
 }
 
+/// Mean over the rows of one over the rank of the true class; equal numbers share their mean rank.
+pub fn mean_reciprocal_rank(predictions: &Predictions) -> f64 {
+    let reciprocal = |(p, &y): (&[f64], &usize)| {
+        let above = p.iter().filter(|&&other| other > p[y]).count();
+        let equal = p.iter().filter(|&&other| other == p[y]).count();
+        1.0 / (above as f64 + (equal + 1) as f64 / 2.0)
+    };
+    let rows = predictions.probabilities.chunks(predictions.classes).zip(&predictions.labels);
+    rows.map(reciprocal).sum::<f64>() / predictions.labels.len() as f64
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -229,6 +240,10 @@ mod tests {
         }
         assert_eq!(top_k_accuracy(&predictions, 1), 0.625);
         assert_eq!(top_k_accuracy(&predictions, 3), 1.0);
+        // Ranks 1, 2 and 2.5 (a tie for the second and third place).
+        let probabilities = vec![0.5, 0.3, 0.2, 0.5, 0.3, 0.2, 0.6, 0.2, 0.2];
+        let predictions = Predictions { probabilities, classes: 3, labels: vec![0, 1, 2] };
+        assert!((mean_reciprocal_rank(&predictions) - (1.0 + 0.5 + 0.4) / 3.0).abs() < 1e-15);
     }
 
     include!("../../tests/reference/metrics.in");

@@ -11,7 +11,7 @@ mod threshold;
 pub use confusion::ConfusionMatrix;
 pub use contrarian::calibration::roc_auc;
 pub use curves::{calibration_bins, precision_recall_curve, roc_curve};
-pub use metric::{Metric, UnknownMetric, evaluate, top_k_accuracy};
+pub use metric::{Metric, UnknownMetric, evaluate, mean_reciprocal_rank, top_k_accuracy};
 pub use operating_point::{ErrorRates, equal_error, error_rates, tpr_at_fpr};
 pub use ranking::average_precision;
 pub use threshold::best_threshold;
