@@ -34,7 +34,7 @@ pub fn exactness(s: &Settings, context: &Context, findings: &mut Findings) -> Re
     let margins: Vec<f64> = measured
         .arms()
         .flat_map(|arm| measured.values(arm, "largest difference"))
-        .map(|difference| BOUND - difference)
+        .map(|difference| BOUND.log10() - difference.max(f64::MIN_POSITIVE).log10())
         .collect();
     Ok(Evidence::margins(&margins))
 }

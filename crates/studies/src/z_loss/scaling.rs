@@ -87,7 +87,7 @@ fn measure(layer: &str, classes: usize, seed: u64) -> Result<Measured, String> {
         _ => {
             let config = TwoLevelSoftmaxConfig::new(DIM, classes);
             config.validate().map_err(|error| error.to_string())?;
-            Layer::TwoLevel(config.init(&Device::flex().autodiff(), seed))
+            Layer::TwoLevel(Box::new(config.init(&Device::flex().autodiff(), seed)))
         }
     };
     let mut times = Vec::new();
@@ -107,7 +107,7 @@ enum Layer {
     Factored(Box<FactoredOutputLayer<f32>>),
     /// Weights `[classes, DIM]`.
     Dense(Vec<f32>),
-    TwoLevel(TwoLevelSoftmax),
+    TwoLevel(Box<TwoLevelSoftmax>),
 }
 
 impl Layer {
@@ -128,8 +128,8 @@ impl Layer {
                 let labels = Tensor::<1, Int>::from_data(TensorData::new(labels, [BATCH]), &device);
                 let hidden = Tensor::from_data(TensorData::new(hidden, [BATCH, DIM]), &device).require_grad();
                 let gradients = layer.forward(hidden, labels).backward();
-                let gradients = GradientsParams::from_grads(gradients, layer);
-                *layer = SgdConfig::new().init().step(f64::from(RATE), layer.clone(), gradients);
+                let gradients = GradientsParams::from_grads(gradients, &**layer);
+                **layer = SgdConfig::new().init().step(f64::from(RATE), (**layer).clone(), gradients);
             }
         }
         Ok(self)

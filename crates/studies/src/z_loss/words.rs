@@ -68,7 +68,9 @@ pub fn shakespeare(data: Option<&Path>, words: usize, pairs: usize) -> Result<Op
         text.split(|c: char| !c.is_alphabetic() && c != '\'').filter(|token| !token.is_empty()).collect();
     let (train, held_out) = tokens.split_at(tokens.len() * 9 / 10);
     let mut counts: HashMap<&str, usize> = HashMap::new();
-    train.iter().for_each(|token| *counts.entry(token).or_default() += 1);
+    for token in train {
+        *counts.entry(token).or_default() += 1;
+    }
     let mut frequent: Vec<(&str, usize)> = counts.into_iter().collect();
     frequent.sort_by(|a, b| b.1.cmp(&a.1).then(a.0.cmp(b.0)));
     frequent.truncate(words);
