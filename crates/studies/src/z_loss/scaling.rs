@@ -55,6 +55,11 @@ pub fn scaling(s: &Settings, context: &Context, findings: &mut Findings) -> Resu
         y_label: "log10 milliseconds".into(),
         series: LAYERS.iter().map(|layer| line(layer)).collect(),
     });
+    findings.notes.push(
+        "The two-level softmax updates all its weights in a step here, through Burn's SGD; one in PyTorch that touches only the \
+         clusters of its batch is timed by bench/kernels/output_layers.py."
+            .into(),
+    );
     if !(s.timed_classes.contains(&FEW) && s.timed_classes.contains(&MANY)) {
         let why = format!("timed_classes lacks {FEW} or {MANY}");
         return Ok([(); 4].map(|()| Evidence::Untested(why.clone())));
