@@ -306,7 +306,7 @@ pub static OBJECTIVES: &[ObjectiveEntry] = &[
         TaylorSoftmaxLossConfig,
         Any,
         Some("z-loss"),
-        "softmax with a second-order polynomial for the exponential",
+        "softmax with a second-order polynomial for the exponential; it grows with the score above -1 only",
         "loss_i = log(sum_k t(o_k)) - log t(o_y),  t(o) = 1 + o + o^2/2",
         "de Brebisson, Vincent 2016, arXiv 1604.08859",
         []
@@ -316,7 +316,7 @@ pub static OBJECTIVES: &[ObjectiveEntry] = &[
         SphericalSoftmaxLossConfig,
         Any,
         Some("z-loss"),
-        "softmax with squares for the exponential: forgets signs",
+        "softmax with squares for the exponential: forgets signs, so that the largest score need not be the likeliest class",
         "loss_i = log(sum_k (o_k^2 + epsilon)) - log(o_y^2 + epsilon)",
         "de Brebisson, Vincent 2016, arXiv 1604.08859",
         [("epsilon", "keeps the logarithms finite, above 0")]

@@ -40,6 +40,17 @@ enum Arm {
     TwoLevel,
 }
 
+impl Arm {
+    /// What orders words as the objective's own probability does: not every one of them grows with the output.
+    fn order(&self, output: f64) -> f64 {
+        match self {
+            Self::Dense(spec) if spec == "taylor-softmax" => (1.0 + output).powi(2),
+            Self::Dense(spec) if spec == "spherical-softmax" => output.powi(2),
+            _ => output,
+        }
+    }
+}
+
 /// Part 3: what the losses rank.
 pub fn language(s: &Settings, context: &Context, findings: &mut Findings) -> Result<[Evidence; 3], StudyError> {
     let mut arms: Vec<(String, Arm)> = [
@@ -166,8 +177,10 @@ fn measure(arm: &Arm, corpus: &Corpus, s: &Settings, context: &Context, seed: u6
             }
         })
         .map_err(|error| error.to_string())?;
-    let (test, validation) =
-        (ranked(&fitted.model, &corpus.test, corpus.words)?, ranked(&fitted.model, &corpus.validation, corpus.words)?);
+    let (test, validation) = (
+        ranked(&fitted.model, arm, &corpus.test, corpus.words)?,
+        ranked(&fitted.model, arm, &corpus.validation, corpus.words)?,
+    );
     let mut measured = Measured::from([("MRR", mean_reciprocal_rank(&test))]);
     for (k, on_test, on_validation) in TOP {
         measured.insert(on_test, top_k_accuracy(&test, k));
@@ -176,11 +189,10 @@ fn measure(arm: &Arm, corpus: &Corpus, s: &Settings, context: &Context, seed: u6
     Ok(measured)
 }
 
-fn ranked(model: &WordModel, pairs: &Pairs, words: usize) -> Result<Predictions, String> {
+fn ranked(model: &WordModel, arm: &Arm, pairs: &Pairs, words: usize) -> Result<Predictions, String> {
     let scores = model.scores(indices(pairs.contexts.iter().copied(), &Device::flex()));
     let scores: Vec<f32> = scores.into_data().try_to_vec().map_err(|error| format!("{error:?}"))?;
-    // Any order-preserving number ranks as probabilities do.
-    let probabilities = scores.into_iter().map(f64::from).collect();
+    let probabilities = scores.into_iter().map(|score| arm.order(f64::from(score))).collect();
     Ok(Predictions { probabilities, classes: words, labels: pairs.words.clone() })
 }
 
