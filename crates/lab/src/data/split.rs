@@ -105,15 +105,12 @@ pub fn class_splits(
     Ok((0..repeats).map(split).collect())
 }
 
-fn check_parts(parts: [f64; 3]) -> Result<(), DataError> {
-    match parts.iter().all(|part| *part > 0.0) {
-        true => Ok(()),
-        false => {
-            let [train, validation, test] = parts;
-            let reason = format!("the parts are {train}, {validation} and {test}, but each must be above 0");
-            Err(DataError::Split { reason })
-        }
+fn check_parts([train, validation, test]: [f64; 3]) -> Result<(), DataError> {
+    if train > 0.0 && validation > 0.0 && test > 0.0 {
+        return Ok(());
     }
+    let reason = format!("the parts are {train}, {validation} and {test}, but each must be above 0");
+    Err(DataError::Split { reason })
 }
 
 fn generator(seed: u64, repeat: usize) -> Xoshiro256PlusPlus {

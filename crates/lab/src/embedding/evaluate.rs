@@ -145,7 +145,9 @@ fn unit_rows(x: &Matrix) -> Matrix {
     for row in unit.data.chunks_mut(x.cols.max(1)) {
         let norm = row.iter().map(|v| f64::from(*v).powi(2)).sum::<f64>().sqrt();
         if norm > 0.0 {
-            row.iter_mut().for_each(|v| *v = (f64::from(*v) / norm) as f32);
+            for value in row {
+                *value = (f64::from(*value) / norm) as f32;
+            }
         }
     }
     unit

@@ -65,7 +65,7 @@ impl Rows {
         let mut centers = self.seeds(clusters, rng);
         let mut given = self.assign(&centers, clusters);
         for _ in 0..ROUNDS {
-            self.fill_empty(clusters, &mut given);
+            Self::fill_empty(clusters, &mut given);
             centers = self.means(clusters, &given);
             let next = self.assign(&centers, clusters);
             let settled = next.iter().zip(&given).all(|(next, last)| next.0 == last.0);
@@ -92,18 +92,17 @@ impl Rows {
                 *distance = distance.min(squared_distance(self.row(other), self.row(row)));
             }
             let total: f64 = distance.iter().sum();
-            row = match total > 0.0 {
-                // Every row is a center already, or equal to one.
-                false => rng.random_range(0..self.len()),
-                true => {
-                    let mut left = rng.random_range(0.0..total);
-                    let drawn = distance.iter().position(|distance| {
-                        left -= distance;
-                        left < 0.0
-                    });
-                    // Rounding may leave a rest; the last row that has a distance takes it.
-                    drawn.or_else(|| distance.iter().rposition(|distance| *distance > 0.0)).unwrap_or(0)
-                }
+            // Without a distance left, every row is a center already, or equal to one.
+            row = if total > 0.0 {
+                let mut left = rng.random_range(0.0..total);
+                let drawn = distance.iter().position(|distance| {
+                    left -= distance;
+                    left < 0.0
+                });
+                // Rounding may leave a rest; the last row that has a distance takes it.
+                drawn.or_else(|| distance.iter().rposition(|distance| *distance > 0.0)).unwrap_or(0)
+            } else {
+                rng.random_range(0..self.len())
             };
         }
     }
@@ -124,7 +123,7 @@ impl Rows {
         (0..self.len()).into_par_iter().map(nearest).collect()
     }
 
-    fn fill_empty(&self, clusters: usize, given: &mut [(usize, f64)]) {
+    fn fill_empty(clusters: usize, given: &mut [(usize, f64)]) {
         let mut sizes = vec![0usize; clusters];
         for (cluster, _) in given.iter() {
             sizes[*cluster] += 1;
@@ -152,7 +151,9 @@ impl Rows {
             center.iter_mut().zip(self.row(row)).for_each(|(sum, value)| *sum += value);
         }
         for (center, size) in centers.chunks_mut(self.cols).zip(sizes) {
-            center.iter_mut().for_each(|sum| *sum /= size.max(1.0));
+            for sum in center {
+                *sum /= size.max(1.0);
+            }
         }
         centers
     }

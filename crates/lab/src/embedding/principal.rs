@@ -43,7 +43,9 @@ impl PrincipalComponents {
         for row in x.data.chunks(x.cols) {
             mean.iter_mut().zip(row).for_each(|(sum, value)| *sum += f64::from(*value));
         }
-        mean.iter_mut().for_each(|sum| *sum /= x.rows as f64);
+        for sum in &mut mean {
+            *sum /= x.rows as f64;
+        }
         let centred = centred(x, &mean);
         let degrees = (x.rows - 1).max(1) as f64;
         let total = centred.norm_squared() / degrees;

@@ -77,7 +77,7 @@ mod tests {
     use proptest::prelude::*;
 
     /// Every injection of the fewer side, tried.
-    fn least(cost: &[f64], rows: usize, cols: usize, used: &mut Vec<bool>, row: usize, skips: usize) -> f64 {
+    fn least(cost: &[f64], rows: usize, cols: usize, used: &mut [bool], row: usize, skips: usize) -> f64 {
         if row == rows {
             return 0.0;
         }

@@ -12,7 +12,7 @@ use super::assign;
 /// # Panics
 /// When the two have different lengths.
 pub fn normalized_mutual_information(first: &[usize], second: &[usize]) -> f64 {
-    let Counts { rows, cols, counts } = Counts::new(first, second);
+    let Counts { rows, cols, table: counts } = Counts::new(first, second);
     let n = first.len() as f64;
     let entropy = |sizes: &[f64]| -> f64 { sizes.iter().filter(|s| **s > 0.0).map(|s| -s / n * (s / n).ln()).sum() };
     let of_row: Vec<f64> = (0..rows).map(|row| counts[row * cols..(row + 1) * cols].iter().sum()).collect();
@@ -41,7 +41,7 @@ pub fn normalized_mutual_information(first: &[usize], second: &[usize]) -> f64 {
 ///
 /// Source: Yang et al. 2010, <https://doi.org/10.1109/TIP.2010.2049235>, equation 23.
 pub fn clustering_accuracy(labels: &[usize], clusters: &[usize]) -> f64 {
-    let Counts { rows, cols, counts } = Counts::new(labels, clusters);
+    let Counts { rows, cols, table: counts } = Counts::new(labels, clusters);
     let cost: Vec<f64> = counts.iter().map(|count| -count).collect();
     let given = assign(&cost, rows, cols);
     let right: f64 = given.iter().enumerate().filter_map(|(row, col)| Some(counts[row * cols + (*col)?])).sum();
@@ -52,7 +52,7 @@ pub fn clustering_accuracy(labels: &[usize], clusters: &[usize]) -> f64 {
 struct Counts {
     rows: usize,
     cols: usize,
-    counts: Vec<f64>,
+    table: Vec<f64>,
 }
 
 impl Counts {
@@ -60,11 +60,11 @@ impl Counts {
         assert_eq!(first.len(), second.len(), "two groupings of the same rows are needed");
         let groups = |of: &[usize]| of.iter().max().map_or(0, |max| max + 1);
         let (rows, cols) = (groups(first), groups(second));
-        let mut counts = vec![0.0; rows * cols];
+        let mut table = vec![0.0; rows * cols];
         for (&a, &b) in first.iter().zip(second) {
-            counts[a * cols + b] += 1.0;
+            table[a * cols + b] += 1.0;
         }
-        Self { rows, cols, counts }
+        Self { rows, cols, table }
     }
 }
 

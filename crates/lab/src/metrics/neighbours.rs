@@ -89,7 +89,9 @@ impl Rows {
             for row in data.chunks_mut(x.cols) {
                 let norm = sum(row, row, |a, b| a * b).sqrt();
                 if norm > 0.0 {
-                    row.iter_mut().for_each(|value| *value /= norm);
+                    for value in row {
+                        *value /= norm;
+                    }
                 }
             }
         }
@@ -166,7 +168,7 @@ mod tests {
         let x = matrix(11, &data);
         for distance in [Distance::Cosine, Distance::Euclidean] {
             let found = nearest(&x, 7, distance);
-            for query in 0..x.rows {
+            for (query, found) in found.iter().enumerate() {
                 let far = |row: usize| -> f64 {
                     let pairs = || x.row(query).iter().zip(x.row(row)).map(|(a, b)| (f64::from(*a), f64::from(*b)));
                     let of = |f: fn(f64, f64) -> f64| pairs().map(|(a, b)| f(a, b)).sum::<f64>();
@@ -177,7 +179,7 @@ mod tests {
                 };
                 let mut others: Vec<usize> = (0..x.rows).filter(|row| *row != query).collect();
                 others.sort_by(|a, b| far(*a).total_cmp(&far(*b)));
-                assert_eq!(found[query], others[..7], "{distance:?}, query {query}");
+                assert_eq!(*found, others[..7], "{distance:?}, query {query}");
             }
         }
     }

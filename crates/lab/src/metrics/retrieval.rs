@@ -57,11 +57,7 @@ pub fn retrieval(x: &Matrix, labels: &[usize], ks: &[usize], distance: Distance)
                 hits += 1.0;
                 precision += hits / (rank + 1) as f64;
             }
-            Query {
-                first: found.iter().position(|row| hit(row)),
-                r_precision: hits / r as f64,
-                at_r: precision / r as f64,
-            }
+            Query { first: found.iter().position(hit), r_precision: hits / r as f64, at_r: precision / r as f64 }
         })
     });
     let queries: Vec<Query> = queries.into_iter().flatten().collect();

@@ -181,12 +181,13 @@ enum Format {
 fn format_of(path: &Path) -> Option<Format> {
     let name = path.file_name()?.to_string_lossy().to_lowercase();
     let ends = |endings: &[&str]| endings.iter().any(|ending| name.ends_with(ending));
-    match () {
-        () if ends(&[".npy"]) => Some(Format::Npy),
-        () if ends(&[".safetensors"]) => Some(Format::Tensors),
-        () if ends(&[".csv", ".csv.gz", ".tsv", ".tsv.gz", ".txt"]) => Some(Format::Csv),
-        () => None,
+    if ends(&[".npy"]) {
+        return Some(Format::Npy);
     }
+    if ends(&[".safetensors"]) {
+        return Some(Format::Tensors);
+    }
+    ends(&[".csv", ".csv.gz", ".tsv", ".tsv.gz", ".txt"]).then_some(Format::Csv)
 }
 
 fn columns(path: &Path, want: Want, target: Option<&str>) -> Result<Parts, DataError> {
