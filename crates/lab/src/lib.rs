@@ -5,6 +5,7 @@ pub mod bench;
 pub mod calibration;
 pub mod compare;
 pub mod data;
+pub mod embedding;
 pub mod fit;
 pub mod memory;
 pub mod metrics;

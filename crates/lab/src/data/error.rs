@@ -28,6 +28,14 @@ pub enum DataError {
         /// Why, and what to do.
         reason: String,
     },
+    /// Embeddings or their labels cannot be used.
+    #[error("{}: {reason}", path.display())]
+    Embeddings {
+        /// The file.
+        path: PathBuf,
+        /// Why, and what to do.
+        reason: String,
+    },
     /// Something is wrong with a line.
     #[error("{} line {line}: {reason}", path.display())]
     Line {

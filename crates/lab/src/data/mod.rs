@@ -1,8 +1,9 @@
-//! Tables and images in, numbers out: loading, encoding, splitting, generating.
+//! Tables, images and embeddings in, numbers out: loading, encoding, splitting, generating.
 
 mod bag_set;
 mod csv_file;
 mod embedded;
+mod embeddings;
 mod error;
 mod features;
 pub mod generate;
@@ -21,6 +22,7 @@ mod transform;
 pub use bag_set::BagSet;
 pub use csv_file::{CsvOptions, load_csv};
 pub use embedded::{EMBEDDED, EmbeddedData, embedded};
+pub use embeddings::{EmbeddingOptions, EmbeddingSet, load_embeddings};
 pub use error::DataError;
 pub use features::Features;
 pub use generate::Dataset;
@@ -32,7 +34,7 @@ pub use one_class::one_class_rows;
 pub use preprocess::Preprocessor;
 pub use problem::{Problem, guess_target};
 pub use sampling::Sampler;
-pub use split::{MIN_CLASS_ROWS, Split, halves, hold_out, stratified_splits};
+pub use split::{MIN_CLASS_ROWS, Split, class_splits, halves, hold_out, stratified_splits};
 pub use table::{Column, Table, Values};
 pub use table_encoder::TableEncoder;
 pub use transform::Transform;

@@ -31,8 +31,14 @@ const USUAL_TARGETS: [&str; 5] = ["target", "label", "class", "y", "outcome"];
 
 /// The column to predict when nobody says: one of the usual names, else the last column.
 pub fn guess_target(table: &Table) -> &str {
-    let named = |usual: &&str| table.columns.iter().find(|column| column.name.eq_ignore_ascii_case(usual));
-    USUAL_TARGETS.iter().find_map(named).or(table.columns.last()).map_or("", |column| column.name.as_str())
+    let column = usual_target(table).map(|position| &table.columns[position]).or(table.columns.last());
+    column.map_or("", |column| column.name.as_str())
+}
+
+/// Position of the column with a usual name, if there is one.
+pub(super) fn usual_target(table: &Table) -> Option<usize> {
+    let named = |usual: &&str| table.columns.iter().position(|column| column.name.eq_ignore_ascii_case(usual));
+    USUAL_TARGETS.iter().find_map(named)
 }
 
 impl Problem {

@@ -2,6 +2,7 @@ use super::DataError;
 use rand::SeedableRng;
 use rand::rngs::Xoshiro256PlusPlus;
 use rand::seq::SliceRandom;
+use std::collections::BTreeSet;
 
 /// Row indices of one train/validation/test split; disjoint, together all rows.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,10 +30,7 @@ pub fn stratified_splits(
     (train, validation, test): (f64, f64, f64),
     seed: u64,
 ) -> Result<Vec<Split>, DataError> {
-    if ![train, validation, test].iter().all(|part| *part > 0.0) {
-        let reason = format!("the parts are {train}, {validation} and {test}, but each must be above 0");
-        return Err(DataError::Split { reason });
-    }
+    check_parts([train, validation, test])?;
     let mut classes: Vec<Vec<usize>> = vec![Vec::new(); labels.iter().max().map_or(0, |max| max + 1)];
     for (row, &label) in labels.iter().enumerate() {
         classes[label].push(row);
@@ -43,7 +41,7 @@ pub fn stratified_splits(
     }
     let total = train + validation + test;
     let split = |repeat: usize| {
-        let mut rng = Xoshiro256PlusPlus::seed_from_u64(seed.wrapping_mul(1_000_003).wrapping_add(repeat as u64));
+        let mut rng = generator(seed, repeat);
         let mut split = Split { train: Vec::new(), validation: Vec::new(), test: Vec::new() };
         for class in &classes {
             let mut rows = class.clone();
@@ -57,6 +55,66 @@ pub fn stratified_splits(
         split
     };
     Ok((0..repeats).map(split).collect())
+}
+
+/// Fewest classes of a part: rows of one class alone cannot be told apart.
+const MIN_PART_CLASSES: usize = 2;
+
+/// Repeated hold-out of whole classes: each repeat shuffles the classes and cuts them by the same fractions, at least two to
+/// a part. Embeddings are then judged on classes that training has never seen; a class may have any number of rows.
+///
+/// The splits depend on `seed` alone, and the first ones do not change when more are asked for.
+///
+/// # Errors
+/// When there are fewer than six classes, or a fraction is not above 0.
+pub fn class_splits(
+    labels: &[usize],
+    repeats: usize,
+    (train, validation, test): (f64, f64, f64),
+    seed: u64,
+) -> Result<Vec<Split>, DataError> {
+    check_parts([train, validation, test])?;
+    let mut classes = labels.to_vec();
+    classes.sort_unstable();
+    classes.dedup();
+    let needed = 3 * MIN_PART_CLASSES;
+    if classes.len() < needed {
+        let reason = format!(
+            "there are {} classes, but {needed} are needed to hold classes out ({MIN_PART_CLASSES} each to train, validate and \
+             test); hold rows out instead",
+            classes.len()
+        );
+        return Err(DataError::Split { reason });
+    }
+    let total = train + validation + test;
+    let count = |part: f64| ((classes.len() as f64 * part / total).round() as usize).max(MIN_PART_CLASSES);
+    // Training keeps its two classes, and no part of a small number is rounded up at its cost.
+    let for_test = count(test).min(classes.len() - 2 * MIN_PART_CLASSES);
+    let for_validation = count(validation).min(classes.len() - for_test - MIN_PART_CLASSES);
+    let split = |repeat: usize| {
+        let mut order = classes.clone();
+        order.shuffle(&mut generator(seed, repeat));
+        let rows_of = |part: &[usize]| {
+            let part: BTreeSet<usize> = part.iter().copied().collect();
+            (0..labels.len()).filter(|row| part.contains(&labels[*row])).collect()
+        };
+        let (test, rest) = order.split_at(for_test);
+        let (validation, train) = rest.split_at(for_validation);
+        Split { train: rows_of(train), validation: rows_of(validation), test: rows_of(test) }
+    };
+    Ok((0..repeats).map(split).collect())
+}
+
+fn check_parts([train, validation, test]: [f64; 3]) -> Result<(), DataError> {
+    if train > 0.0 && validation > 0.0 && test > 0.0 {
+        return Ok(());
+    }
+    let reason = format!("the parts are {train}, {validation} and {test}, but each must be above 0");
+    Err(DataError::Split { reason })
+}
+
+fn generator(seed: u64, repeat: usize) -> Xoshiro256PlusPlus {
+    Xoshiro256PlusPlus::seed_from_u64(seed.wrapping_mul(1_000_003).wrapping_add(repeat as u64))
 }
 
 /// Training and validation rows of one stratified split, the second about `fraction` of all.
@@ -124,6 +182,29 @@ mod tests {
         let rare = |rows: &[usize]| rows.iter().filter(|&&row| labels[row] == 2).count();
         assert!(rare(&a).abs_diff(rare(&b)) <= 1);
         assert_ne!(halves(&labels, 2)[0], a);
+    }
+
+    #[test]
+    fn held_out_classes_are_whole_and_disjoint() {
+        for classes in [6, 7, 10, 40] {
+            // Numbers of classes may have gaps.
+            let labels: Vec<usize> = (0..classes * 5).map(|row| 3 * (row % classes)).collect();
+            let splits = class_splits(&labels, 3, (0.6, 0.2, 0.2), 5).unwrap();
+            assert_eq!(class_splits(&labels, 1, (0.6, 0.2, 0.2), 5).unwrap(), splits[..1]);
+            for split in &splits {
+                let mut all = [split.train.clone(), split.validation.clone(), split.test.clone()].concat();
+                all.sort_unstable();
+                assert_eq!(all, (0..labels.len()).collect::<Vec<_>>());
+                let of = |part: &[usize]| part.iter().map(|row| labels[*row]).collect::<BTreeSet<_>>();
+                let sizes = [&split.train, &split.validation, &split.test].map(|part| of(part).len());
+                assert!(sizes.iter().all(|size| *size >= 2), "{sizes:?}");
+                assert_eq!(sizes.iter().sum::<usize>(), classes);
+            }
+        }
+        assert!(class_splits(&[0, 1, 2, 3, 4, 5], 1, (1.0, 0.0, 1.0), 0).is_err());
+        let error = class_splits(&[0, 1, 2, 3, 4, 4], 1, (0.6, 0.2, 0.2), 0).unwrap_err().to_string();
+        assert!(error.contains("5 classes, but 6") && error.contains("hold rows out instead"), "{error}");
+        assert_eq!(class_splits(&[9, 8, 7, 6, 5, 4], 1, (0.9, 0.05, 0.05), 0).unwrap()[0].train.len(), 2);
     }
 
     #[test]

@@ -1,19 +1,28 @@
-//! How good predictions are: classification metrics, curves and decision thresholds.
+//! How good predictions are: classification metrics, curves and decision thresholds; and how good embeddings are:
+//! neighbours, retrieval, clusters.
 
+mod assignment;
+mod clustering;
 mod confusion;
 mod curves;
 mod metric;
+mod neighbours;
 mod operating_point;
 pub mod pools;
 mod ranking;
+mod retrieval;
 mod threshold;
 
+pub use assignment::assign;
+pub use clustering::{clustering_accuracy, normalized_mutual_information};
 pub use confusion::ConfusionMatrix;
 pub use contrarian::calibration::roc_auc;
 pub use curves::{calibration_bins, precision_recall_curve, roc_curve};
 pub use metric::{Metric, UnknownMetric, evaluate, mean_reciprocal_rank, top_k_accuracy};
+pub use neighbours::{Distance, nearest, nearest_in};
 pub use operating_point::{ErrorRates, equal_error, error_rates, tpr_at_fpr};
 pub use ranking::average_precision;
+pub use retrieval::{Retrieval, retrieval};
 pub use threshold::best_threshold;
 
 /// Class probabilities of labelled rows.

@@ -11,7 +11,9 @@ pub mod table;
 mod answer;
 mod comparison;
 mod files;
+mod space;
 
 pub use answer::{answer, answer_sentences};
 pub use comparison::comparison_html;
 pub use files::{ReportError, Written, results_csv, write_atomically, write_comparison};
+pub use space::space_chart;

@@ -9,6 +9,19 @@ use plotters::{
     style::text_anchor::{HPos, VPos},
 };
 
+/// Space around the axes, in CSS pixels.
+const MARGIN_TOP: f64 = 10.0;
+const MARGIN_RIGHT: f64 = 16.0;
+const MARGIN_BOTTOM: f64 = 2.0;
+const MARGIN_LEFT: f64 = 2.0;
+/// Height of ticks and label of the x axis.
+const BELOW: f64 = 41.0;
+
+/// Width of ticks and label of the y axis.
+fn left_of(y: &Scale) -> f64 {
+    y.longest_label() as f64 * CHARACTER + 34.0
+}
+
 /// How the values of a series are drawn.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Mark {
@@ -19,6 +32,8 @@ pub enum Mark {
     Points,
     /// Both.
     LineAndPoints,
+    /// Small points, for clouds of many.
+    Dots,
 }
 
 /// One series of a [`Plot`].
@@ -59,6 +74,7 @@ pub struct Plot {
     series: Vec<Series>,
     diagonal: bool,
     levels: Vec<f64>,
+    equal_units: bool,
     size: (f64, f64),
 }
 
@@ -66,7 +82,7 @@ impl Plot {
     /// An empty chart. `label` says in words what it shows, for readers who do not see it.
     pub fn new(label: impl Into<String>, x: Axis, y: Axis) -> Self {
         let (series, levels) = (Vec::new(), Vec::new());
-        Self { label: label.into(), x, y, series, diagonal: false, levels, size: (440.0, 300.0) }
+        Self { label: label.into(), x, y, series, diagonal: false, levels, equal_units: false, size: (440.0, 300.0) }
     }
 
     /// Adds a series.
@@ -87,6 +103,12 @@ impl Plot {
         self
     }
 
+    /// Shows a unit of x as long as a unit of y, so that distances look as they are. For axes that are not logarithmic.
+    pub fn equal_units(mut self) -> Self {
+        self.equal_units = true;
+        self
+    }
+
     /// The size in CSS pixels at which text has its usual size; the chart scales with the page.
     pub fn size(mut self, width: f64, height: f64) -> Self {
         self.size = (width.clamp(120.0, 4000.0), height.clamp(100.0, 4000.0));
@@ -104,19 +126,28 @@ impl Plot {
         let x = self.x.scale(drawn().map(|(x, _)| *x).chain(bands().map(|(x, ..)| *x)), 6);
         let y_values = drawn().map(|(_, y)| *y).chain(bands().flat_map(|(_, low, high)| [*low, *high]));
         let y = self.y.scale(y_values.chain(self.levels.iter().copied()), 5);
-        (x, y)
+        if !self.equal_units {
+            return (x, y);
+        }
+        let width = self.size.0 - left_of(&y) - MARGIN_LEFT - MARGIN_RIGHT;
+        let height = self.size.1 - BELOW - MARGIN_TOP - MARGIN_BOTTOM;
+        let unit = ((x.high - x.low) / width).max((y.high - y.low) / height);
+        let widened = |axis: &Axis, scale: &Scale, pixels: f64, ticks| {
+            let (middle, half) = (f64::midpoint(scale.low, scale.high), unit * pixels / 2.0);
+            axis.clone().range(middle - half, middle + half).scale([], ticks)
+        };
+        (widened(&self.x, &x, width, 6), widened(&self.y, &y, height, 5))
     }
 
     fn paint(&self, root: &Area<'_>, texts: &mut Texts) -> Drawn {
         let (x, y) = self.scales();
-        let left = y.longest_label() as f64 * CHARACTER + 34.0;
         let mut chart = ChartBuilder::on(root)
-            .margin_top(units(10.0))
-            .margin_right(units(16.0))
-            .margin_bottom(units(2.0))
-            .margin_left(units(2.0))
-            .x_label_area_size(units(41.0))
-            .y_label_area_size(units(left))
+            .margin_top(units(MARGIN_TOP))
+            .margin_right(units(MARGIN_RIGHT))
+            .margin_bottom(units(MARGIN_BOTTOM))
+            .margin_left(units(MARGIN_LEFT))
+            .x_label_area_size(units(BELOW))
+            .y_label_area_size(units(left_of(&y)))
             .build_cartesian_2d(x.clone(), y.clone())?;
         let (x_desc, y_desc) = (texts.put(self.x.label(), 60), texts.put(self.y.label(), 40));
         chart
@@ -151,11 +182,15 @@ impl Plot {
                 root.draw(&Polygon::new(outline, series.style.ink().solid().mix(0.16).filled()))?;
             }
             let places: Vec<_> = series.points.iter().filter_map(|point| self.place(*point)).map(at).collect();
-            if series.mark != Mark::Points && places.len() > 1 {
+            if matches!(series.mark, Mark::Line | Mark::LineAndPoints) && places.len() > 1 {
                 line(root, places.clone(), series.style.ink().dashed(), series.style.width())?;
             }
             if series.mark != Mark::Line || places.len() == 1 {
-                let radius = if series.mark == Mark::LineAndPoints { 3.2 } else { 4.6 };
+                let radius = match series.mark {
+                    Mark::LineAndPoints => 3.2,
+                    Mark::Dots => 2.6,
+                    Mark::Line | Mark::Points => 4.6,
+                };
                 let radius = if series.style == Style::Faint { radius * 0.7 } else { radius };
                 for place in places {
                     point(root, series.style, place, radius)?;
@@ -203,7 +238,8 @@ impl Render for Plot {
 }
 
 fn key<'a>(series: &Series, name: &'a str) -> Key<'a> {
-    Key { name, style: series.style, line: series.mark != Mark::Points, points: series.mark != Mark::Line }
+    let line = matches!(series.mark, Mark::Line | Mark::LineAndPoints);
+    Key { name, style: series.style, line, points: series.mark != Mark::Line }
 }
 
 #[cfg(test)]
@@ -234,6 +270,23 @@ mod tests {
         let svg = rendered(vec![(1.0, 1.0), (10.0, 2.0)]);
         assert!(!svg.contains("#F1"), "{svg}");
         assert!(svg.contains("var(--series-1)"));
+    }
+
+    /// Two corners of a square, 4 canvas units a pixel: as far apart across as down.
+    #[test]
+    fn equal_units_keep_a_square_square() {
+        let corners = Series::new("s", Style::Colour(0), vec![(-3.0, 5.0), (2.0, 10.0)]).mark(Mark::Dots);
+        let svg = Plot::new("t", Axis::new("x"), Axis::new("y")).series(corners).equal_units().render().into_string();
+        let number = |circle: &str, name: &str| -> f64 {
+            let text = circle.split_once(&format!(" {name}=\"")).unwrap().1.split_once('"').unwrap().0;
+            text.parse().unwrap()
+        };
+        let circles: Vec<(f64, f64)> =
+            svg.split("<circle").skip(1).map(|circle| (number(circle, "cx"), number(circle, "cy"))).collect();
+        let [(x, y), (to_x, to_y)] = circles[..] else { panic!("two dots: {svg}") };
+        let (across, down) = (to_x - x, y - to_y);
+        // Ticks of the widened axis may be a digit longer than those the room was measured with: 7 pixels of about 250.
+        assert!(across > 100.0 && (across - down).abs() < 0.05 * down, "{across} across, {down} down");
     }
 
     #[test]
