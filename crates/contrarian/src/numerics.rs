@@ -117,3 +117,14 @@ pub fn constant(values: &[f64], like: &Tensor<1>) -> Tensor<1> {
     let data = TensorData::new(values.to_vec(), [values.len()]).convert_dtype(like.dtype());
     Tensor::from_data(data, (&like.device(), like.dtype()))
 }
+
+/// Rows scaled to length 1: `x_i / |x_i|`; rows of zeros stay zeros, with a finite gradient.
+///
+/// # Shapes
+/// - x: `[n, dim]`
+/// - output: `[n, dim]`
+pub fn normalize_rows(x: Tensor<2>) -> Tensor<2> {
+    let square = x.clone().square().sum_dim(1);
+    let zero = square.clone().equal_scalar(0.0);
+    x / square.mask_fill(zero, 1.0).sqrt()
+}
