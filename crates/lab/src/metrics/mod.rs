@@ -7,6 +7,7 @@ mod operating_point;
 pub mod pools;
 mod ranking;
 mod threshold;
+mod verification;
 
 pub use confusion::ConfusionMatrix;
 pub use contrarian::calibration::roc_auc;
@@ -15,6 +16,7 @@ pub use metric::{Metric, UnknownMetric, evaluate, top_k_accuracy};
 pub use operating_point::{ErrorRates, equal_error, error_rates, tpr_at_fpr};
 pub use ranking::average_precision;
 pub use threshold::best_threshold;
+pub use verification::{Verification, verification};
 
 /// Class probabilities of labelled rows.
 #[derive(Debug, Clone, PartialEq)]
