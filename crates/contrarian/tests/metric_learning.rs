@@ -291,7 +291,7 @@ fn finite(loss: &dyn Fn(Tensor<2>, Tensor<2>) -> Tensor<1>, x: [[f32; 2]; 4], w:
         let loss = loss(x.clone(), w.clone());
         let gradients = loss.backward();
         for gradient in [x.grad(&gradients), w.grad(&gradients)].into_iter().flatten() {
-            assert!(numbers(gradient).into_iter().all(f64::is_finite), "{dtype:?}");
+            assert!(numbers(gradient).into_iter().all(f64::is_finite), "{dtype:?} {x} {w}");
         }
         numbers(loss)[0]
     });

@@ -2,7 +2,7 @@ use super::AngularMargin;
 use super::target_scores::{TargetScores, loss_of_scores, require_scale};
 use crate::InvalidParameter;
 use crate::error::require;
-use crate::numerics::normalize_rows;
+use crate::numerics::polar;
 use crate::objective::init;
 use burn::config::Config;
 use burn::module::Module;
@@ -95,8 +95,7 @@ impl MagFaceLoss {
     /// As [`forward_no_reduction`](Self::forward_no_reduction).
     pub fn scores(&self, features: Tensor<2>, weights: Tensor<2>, labels: Tensor<1, Int>) -> TargetScores {
         let [n, _] = features.dims();
-        // The product with the direction is the length, with the direction as its slope: 0 for a row of zeros.
-        let length: Tensor<1> = (features.clone() * normalize_rows(features.clone()).detach()).sum_dim(1).reshape([n]);
+        let length: Tensor<1> = polar(features.clone()).1.reshape([n]);
         let length = length.clamp(self.lower_norm, self.upper_norm);
         let slope = (self.upper_margin - self.lower_margin) / (self.upper_norm - self.lower_norm);
         let margin = length.clone().sub_scalar(self.lower_norm).mul_scalar(slope).add_scalar(self.lower_margin);
