@@ -170,7 +170,9 @@ impl TripletLoss {
             counted = active;
         }
         let share = if counted == 0.0 { 0.0 } else { 1.0 / counted };
-        weights.iter_mut().for_each(|weight| *weight *= share);
+        for weight in &mut weights {
+            *weight *= share;
+        }
         Mined { weights, margins: active * share }
     }
 }
