@@ -117,3 +117,25 @@ pub fn constant(values: &[f64], like: &Tensor<1>) -> Tensor<1> {
     let data = TensorData::new(values.to_vec(), [values.len()]).convert_dtype(like.dtype());
     Tensor::from_data(data, (&like.device(), like.dtype()))
 }
+
+/// Direction `[.., d]` and length `[.., 1]` of every row. A row of zeros has direction 0, with a finite gradient, and length
+/// 0, with gradient 0.
+///
+/// Rows are divided by their largest entry first: squares of entries neither overflow nor vanish.
+pub fn polar<const D: usize>(x: Tensor<D>) -> (Tensor<D>, Tensor<D>) {
+    let largest = x.clone().detach().abs().max_dim(D - 1);
+    let zero = largest.clone().equal_scalar(0.0);
+    let largest = largest.mask_fill(zero.clone(), 1.0);
+    let x = x / largest.clone();
+    let length = x.clone().square().sum_dim(D - 1).mask_fill(zero.clone(), 1.0).sqrt();
+    (x / length.clone(), length.mask_fill(zero, 0.0) * largest)
+}
+
+/// Rows scaled to length 1: `x_i / |x_i|`; rows of zeros stay zeros, with a finite gradient.
+///
+/// # Shapes
+/// - x: `[n, dim]`
+/// - output: `[n, dim]`
+pub fn normalize_rows(x: Tensor<2>) -> Tensor<2> {
+    polar(x).0
+}

@@ -130,4 +130,20 @@ macro_rules! mean_of_binary_examples {
     };
 }
 
-pub(crate) use {binary_objective, logit_objective, mean_of_binary_examples, mean_of_examples};
+/// Gives a configuration without a place in the registry its `init`, from its `validate` and a private `build`.
+macro_rules! init {
+    ($config:ident => $objective:ident) => {
+        impl $config {
+            /// Builds the objective.
+            ///
+            /// # Panics
+            /// When [`validate`](Self::validate) fails, with its message.
+            pub fn init(&self) -> $objective {
+                self.validate().unwrap_or_else(|error| panic!("{error}"));
+                self.build()
+            }
+        }
+    };
+}
+
+pub(crate) use {binary_objective, init, logit_objective, mean_of_binary_examples, mean_of_examples};

@@ -1,73 +1,14 @@
 //! The contrastive room against plain f64 loops written from the papers, with random shapes and options; with
 //! `CONTRARIAN_KERNELS=off` the same tests hold the composed forms.
 
+#[path = "support/differences.rs"]
+mod differences;
+
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 use contrarian::classification::LinearCrossEntropyLossConfig;
 use contrarian::contrastive::*;
+use differences::{check, dot, ints, log_sum_exp, numbers, tensor, unit, vectors};
 use proptest::prelude::*;
-
-fn tensor(values: &[f64], dim: usize) -> Tensor<2> {
-    let data = TensorData::new(values.to_vec(), [values.len() / dim, dim]);
-    Tensor::from_data(data, (&Device::flex().autodiff(), DType::F64)).require_grad()
-}
-
-fn numbers<const D: usize>(x: Tensor<D>) -> Vec<f64> {
-    x.into_data().convert_dtype(DType::F64).try_to_vec().unwrap()
-}
-
-fn dot(a: &[f64], b: &[f64]) -> f64 {
-    a.iter().zip(b).map(|(a, b)| a * b).sum()
-}
-
-fn unit(x: &[f64], dim: usize) -> Vec<f64> {
-    x.chunks(dim)
-        .flat_map(|row| {
-            let length = dot(row, row).sqrt();
-            row.iter().map(move |x| if length == 0.0 { 0.0 } else { x / length })
-        })
-        .collect()
-}
-
-fn log_sum_exp(x: impl Iterator<Item = f64>) -> f64 {
-    let x: Vec<f64> = x.collect();
-    let top = x.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    top + x.iter().map(|x| (x - top).exp()).sum::<f64>().ln()
-}
-
-/// The gradient against central differences of the twin, in every coordinate.
-fn check(
-    name: &str,
-    loss: Tensor<1>,
-    inputs: &[(&Tensor<2>, &[f64])],
-    twin: &dyn Fn(&[Vec<f64>]) -> f64,
-) -> Result<(), TestCaseError> {
-    let values: Vec<Vec<f64>> = inputs.iter().map(|(_, values)| values.to_vec()).collect();
-    let expected = twin(&values);
-    let gradients = loss.backward();
-    let found = numbers(loss)[0];
-    prop_assert!((found - expected).abs() <= 1e-10 * (1.0 + expected.abs()), "{name}: {found}, expected {expected}");
-    for (k, (tensor, _)) in inputs.iter().enumerate() {
-        let gradient = tensor.grad(&gradients).map_or_else(|| vec![0.0; values[k].len()], numbers);
-        for (at, gradient) in gradient.into_iter().enumerate() {
-            let moved = |h: f64| {
-                let mut values = values.clone();
-                values[k][at] += h;
-                twin(&values)
-            };
-            let h = 1e-5;
-            let numeric = (moved(h) - moved(-h)) / (2.0 * h);
-            prop_assert!(
-                (gradient - numeric).abs() <= 1e-6 * (1.0 + numeric.abs()),
-                "{name}[{k}][{at}]: {gradient} {numeric}"
-            );
-        }
-    }
-    Ok(())
-}
-
-fn vectors(n: usize, dim: usize) -> impl Strategy<Value = Vec<f64>> {
-    prop::collection::vec(-1.0f64..1.0, n * dim)
-}
 
 /// Two sets of `n` vectors, three extra ones, their length.
 fn sets() -> impl Strategy<Value = (usize, usize, Vec<f64>, Vec<f64>, Vec<f64>)> {
@@ -137,9 +78,9 @@ proptest! {
     #[test]
     fn losses_of_one_set_are_their_twins((n, dim, a, ..) in sets(), t in prop::sample::select(vec![0.2, 1.0])) {
         let labels: Vec<i64> = (0..n as i64).map(|i| (i * i) % 3).collect();
-        let ints = Tensor::<1, Int>::from_data(TensorData::new(labels.clone(), [n]), &Device::flex().autodiff());
+        let classes = ints(&labels);
         let x = tensor(&a, dim);
-        let loss = SupConLossConfig::new().with_temperature(t).with_normalize(false).init().forward(x.clone(), ints.clone());
+        let loss = SupConLossConfig::new().with_temperature(t).with_normalize(false).init().forward(x.clone(), classes.clone());
         check("sup-con", loss, &[(&x, &a)], &|v| {
             let s = |i: usize, j: usize| dot(&v[0][i * dim..][..dim], &v[0][j * dim..][..dim]) / t;
             let rows: Vec<f64> = (0..n).filter_map(|i| {
@@ -149,7 +90,7 @@ proptest! {
             }).collect();
             if rows.is_empty() { 0.0 } else { rows.iter().sum::<f64>() / rows.len() as f64 }
         })?;
-        let loss = negative_pair_log_sum_exp(x.clone(), ints, 4.0, None);
+        let loss = negative_pair_log_sum_exp(x.clone(), classes, 4.0, None);
         if labels.iter().any(|label| *label != labels[0]) {
             check("negative pairs", loss, &[(&x, &a)], &|v| {
                 let pairs = (0..n).flat_map(|i| (i + 1..n).map(move |j| (i, j))).filter(|&(i, j)| labels[i] != labels[j]);
@@ -171,14 +112,14 @@ proptest! {
         (n, dim, h, _, w) in sets(), e in prop::sample::select(vec![0.0, 0.2]), c in prop::sample::select(vec![0.0, 0.1]),
     ) {
         let labels: Vec<i64> = (0..n as i64).map(|i| if i == 1 { -100 } else { i % 3 }).collect();
-        let ints = Tensor::<1, Int>::from_data(TensorData::new(labels.clone(), [n]), &Device::flex().autodiff());
+        let classes = ints(&labels);
         let (hidden, weight) = (tensor(&h, dim), tensor(&w, dim));
         let objective = LinearCrossEntropyLossConfig::new()
             .with_label_smoothing(e)
             .with_ignore_index(Some(-100))
             .with_log_z_penalty(c)
             .init();
-        let loss = objective.forward(hidden.clone(), weight.clone(), None, ints);
+        let loss = objective.forward(hidden.clone(), weight.clone(), None, classes);
         check("linear cross-entropy", loss, &[(&hidden, &h), (&weight, &w)], &|v| {
             let rows: Vec<f64> = (0..n).filter(|&i| labels[i] >= 0).map(|i| {
                 let z: Vec<f64> = v[1].chunks(dim).map(|w| dot(&v[0][i * dim..][..dim], w)).collect();

@@ -1,12 +1,16 @@
 //! Objectives for classification.
 //!
 //! Those over logits `[batch, classes]` take any number of classes; the binary ones take one score a row (as
-//! [`LogitObjective`](crate::LogitObjective)s they see `logit_1 - logit_0`).
+//! [`LogitObjective`](crate::LogitObjective)s they see `logit_1 - logit_0`). Heads with a margin take features and class
+//! weights, and scale both to length 1.
 
+mod angular_margin;
 mod any_loss;
+mod arc_face;
 mod brier;
 mod class_dependent;
 mod comp_sum;
+mod cos_face;
 mod cross_entropy;
 mod dice;
 mod effective_number;
@@ -22,22 +26,30 @@ mod ldr;
 mod level;
 mod linear_cross_entropy;
 mod mae;
+mod mag_face;
 mod margin;
+mod margin_head;
 mod mining;
 mod multiclass_hinge;
 mod normalized;
+mod normalized_linear;
 mod pairwise_squared_hinge;
 mod smooth_adv_comp_sum;
 mod soft_confusion;
 mod spherical;
 mod symmetric_ce;
+mod target_scores;
 mod tversky;
 mod two_level_softmax;
+mod unpg;
 
+pub use angular_margin::AngularMargin;
 pub use any_loss::{AnyLoss, AnyLossConfig, AnyLossInput, AnyLossMetric};
+pub use arc_face::{ArcFaceLoss, ArcFaceLossConfig};
 pub use brier::{BrierLoss, BrierLossConfig, MseOnProbabilities, MseOnProbabilitiesConfig};
 pub use class_dependent::{ClassDependentLoss, ClassDependentLossConfig, ClassDependentParts, RankingTerm};
 pub use comp_sum::{CompSumLoss, CompSumLossConfig};
+pub use cos_face::{CosFaceLoss, CosFaceLossConfig};
 pub use cross_entropy::{CrossEntropyLoss, CrossEntropyLossConfig};
 pub use dice::{BinaryDiceLoss, BinaryDiceLossConfig, MulticlassDiceLoss, MulticlassDiceLossConfig};
 pub use effective_number::{effective_number_weights, effective_number_weights_near_one, mean_one};
@@ -53,12 +65,15 @@ pub use ldr::{AldrKlLoss, AldrKlLossConfig, LdrKlLoss, LdrKlLossConfig, Normaliz
 pub use level::Level;
 pub use linear_cross_entropy::{LinearCrossEntropyLoss, LinearCrossEntropyLossConfig};
 pub use mae::{MaeLoss, MaeLossConfig};
+pub use mag_face::{MagFaceLoss, MagFaceLossConfig};
 pub use margin::{
     ExponentialLoss, ExponentialLossConfig, HingeLoss, HingeLossConfig, LogisticLoss, LogisticLossConfig,
     SigmoidFocalLoss, SigmoidFocalLossConfig,
 };
+pub use margin_head::{MarginHead, MarginHeadConfig};
 pub use multiclass_hinge::{CrammerSingerLoss, CrammerSingerLossConfig, WestonWatkinsLoss, WestonWatkinsLossConfig};
 pub use normalized::{NceAgceLoss, NceAgceLossConfig, NceAulLoss, NceAulLossConfig, NceRceLoss, NceRceLossConfig};
+pub use normalized_linear::{NormalizedLinear, NormalizedLinearConfig};
 pub use pairwise_squared_hinge::{PairwiseSquaredHinge, PairwiseSquaredHingeConfig};
 pub(crate) use smooth_adv_comp_sum::margin_shift_norm;
 pub use smooth_adv_comp_sum::{
@@ -70,8 +85,10 @@ pub use spherical::{
     TaylorSoftmaxLoss, TaylorSoftmaxLossConfig, ZLoss, ZLossConfig,
 };
 pub use symmetric_ce::{SymmetricCeLoss, SymmetricCeLossConfig};
+pub use target_scores::TargetScores;
 pub use tversky::{TverskyLoss, TverskyLossConfig};
 pub use two_level_softmax::{TwoLevelSoftmax, TwoLevelSoftmaxConfig};
+pub use unpg::{UnpgLoss, UnpgLossConfig};
 
 /// What a [`FactoredOutput`] is trained with, and how it fails.
 pub use contrarian_kernels::{KernelError, SphericalLoss};

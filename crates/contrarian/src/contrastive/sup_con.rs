@@ -1,3 +1,4 @@
+use super::class_pairs::{ClassPairs, NOTHING, check, count};
 use super::uniformity::diagonal;
 use super::{require_temperature, unit_rows};
 use crate::InvalidParameter;
@@ -85,20 +86,17 @@ impl SupConLoss {
 
     fn compute(&self, embeddings: Tensor<2>, labels: Tensor<1, Int>, mean: bool) -> Tensor<1> {
         let [n, dim] = embeddings.dims();
-        assert!(n > 0, "a loss needs at least one example");
-        assert_eq!(labels.dims()[0], n, "{} labels for {n} examples", labels.dims()[0]);
+        check(n, &labels);
         let x = unit_rows(embeddings, self.normalize);
         let temperature = self.temperature;
         if available(&x) {
             let labels = labels.into_data().iter::<i64>().collect();
             return apply([x.into_dispatch()], OneSetKernel::Supervised { dim, labels, temperature, mean });
         }
-        let same = labels.clone().reshape([n, 1]).expand([n, n]).equal(labels.reshape([1, n]).expand([n, n]));
-        let own = diagonal(n, &x);
+        let positive = ClassPairs::new(&x, labels).positive;
         let scores = x.clone().matmul(x.transpose()).mul_scalar(1.0 / temperature);
-        let all: Tensor<1> = log_sum_exp(scores.clone().mask_fill(own.clone(), f32::MIN / 4.0)).reshape([n]);
-        let positive = same.bool_and(own.bool_not());
-        let count: Tensor<1> = scores.ones_like().mask_fill(positive.clone().bool_not(), 0.0).sum_dim(1).reshape([n]);
+        let all: Tensor<1> = log_sum_exp(scores.clone().mask_fill(diagonal(n, &scores), NOTHING)).reshape([n]);
+        let count = count(positive.clone(), &scores);
         let pull: Tensor<1> = scores.mask_fill(positive.bool_not(), 0.0).sum_dim(1).reshape([n]);
         let alone = count.clone().equal_scalar(0.0);
         let losses = (all - pull / count.clone().clamp_min(1.0)).mask_fill(alone, 0.0);

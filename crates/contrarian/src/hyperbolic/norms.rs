@@ -1,22 +1,11 @@
 //! Lengths of rows and the two functions of a length that the ball's maps need, exact at 0 in value and gradient.
 
+pub use crate::numerics::polar;
 use burn::tensor::Tensor;
 
 /// Euclidean length of every row, `[.., d]` to `[.., 1]`, with gradient 0 where it is 0.
 pub fn norm<const D: usize>(x: Tensor<D>) -> Tensor<D> {
     polar(x).1
-}
-
-/// Direction `[.., d]` and length `[.., 1]` of every row, both 0 with gradient 0 for a row of zeros.
-///
-/// Rows are divided by their largest entry first: squares of entries neither overflow nor vanish.
-pub fn polar<const D: usize>(x: Tensor<D>) -> (Tensor<D>, Tensor<D>) {
-    let largest = x.clone().detach().abs().max_dim(D - 1);
-    let zero = largest.clone().equal_scalar(0.0);
-    let largest = largest.mask_fill(zero.clone(), 1.0);
-    let x = x / largest.clone();
-    let length = x.clone().square().sum_dim(D - 1).mask_fill(zero.clone(), 1.0).sqrt();
-    (x / length.clone(), length.mask_fill(zero, 0.0) * largest)
 }
 
 /// Squared length of every row, `[.., d]` to `[.., 1]`.

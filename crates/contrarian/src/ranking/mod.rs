@@ -19,20 +19,4 @@ pub use plackett_luce::{
 };
 pub use score_contrastive::{ScoreContrastiveLoss, ScoreContrastiveLossConfig};
 
-/// Gives a configuration without a place in the registry its `init`, from its `validate` and a private `build`.
-macro_rules! init {
-    ($config:ident => $objective:ident) => {
-        impl $config {
-            /// Builds the objective.
-            ///
-            /// # Panics
-            /// When [`validate`](Self::validate) fails, with its message.
-            pub fn init(&self) -> $objective {
-                self.validate().unwrap_or_else(|error| panic!("{error}"));
-                self.build()
-            }
-        }
-    };
-}
-
-use init;
+use crate::objective::init;

@@ -5,6 +5,7 @@ mod bags;
 mod calibration;
 mod contrastive;
 mod hyperbolic;
+mod metric_learning;
 mod pruning;
 mod ranking;
 mod spherical;
@@ -191,6 +192,16 @@ pub fn evaluate(function: &str, params: &Map<String, Value>, inputs: &Tensors) -
         }
         "FactoredOutputLayer.step" => spherical::steps(params, inputs)?,
         "TwoLevelSoftmax" => spherical::two_level(params, inputs)?,
+        "arc-face" | "cos-face" | "am-softmax" | "mag-face" | "unpg" => {
+            metric_learning::head(function, params, inputs)?
+        }
+        "triplet" | "pair-contrastive" | "circle" | "multi-similarity" | "supervised-contrastive" => {
+            metric_learning::embeddings(function, params, inputs)?
+        }
+        "batch-negative-similarities" => metric_learning::negative_similarities(params, inputs)?,
+        "whisker-filter" => metric_learning::filter(params, inputs)?,
+        "well-discriminative-gap" => metric_learning::gap(params, inputs)?,
+        "verification" => metric_learning::verification(params, inputs)?,
         _ => {
             contrastive::evaluate(function, params, inputs)?.ok_or_else(|| format!("unknown function `{function}`"))?
         }

@@ -12,6 +12,7 @@ pub mod pools;
 mod ranking;
 mod retrieval;
 mod threshold;
+mod verification;
 
 pub use assignment::assign;
 pub use clustering::{clustering_accuracy, normalized_mutual_information};
@@ -24,6 +25,7 @@ pub use operating_point::{ErrorRates, equal_error, error_rates, tpr_at_fpr};
 pub use ranking::average_precision;
 pub use retrieval::{Retrieval, retrieval};
 pub use threshold::best_threshold;
+pub use verification::{Verification, verification};
 
 /// Class probabilities of labelled rows.
 #[derive(Debug, Clone, PartialEq)]

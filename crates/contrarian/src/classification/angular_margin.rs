@@ -1,0 +1,36 @@
+use burn::tensor::Tensor;
+use serde::{Deserialize, Serialize};
+
+/// What an angular margin does at large angles, where `theta + m` would pass `pi` and `cos(theta + m)` rise again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AngularMargin {
+    /// `cos(theta + m)` at every angle.
+    Plain,
+    /// `cos(theta) - m sin(m)` beyond `theta + m = pi`, so that the logit falls with the angle everywhere.
+    Monotone,
+    /// The easy margin: `cos(theta + m)` where `cos(theta) > 0`, else `cos(theta)` as it is.
+    Easy,
+}
+
+/// Squared sines are taken as at least this: `sqrt` has no slope at 0.
+const SMALLEST_SQUARED_SINE: f64 = 1e-12;
+
+impl AngularMargin {
+    /// The logit of the own class, from its cosine and its margin in radians, both `[n]`.
+    pub(super) fn apply(self, cosine: Tensor<1>, margin: Tensor<1>) -> Tensor<1> {
+        // The addition formula: no arc cosine, whose slope at +-1 is infinite. A product of differences keeps the digits
+        // of the sine that 1 - c^2 would lose near +-1.
+        let squared_sine = cosine.clone().neg().add_scalar(1.0) * cosine.clone().add_scalar(1.0);
+        let sine = squared_sine.clamp_min(SMALLEST_SQUARED_SINE).sqrt();
+        let moved = cosine.clone() * margin.clone().cos() - sine * margin.clone().sin();
+        match self {
+            Self::Plain => moved,
+            Self::Monotone => {
+                let beyond = cosine.clone().lower(margin.clone().cos().neg());
+                moved.mask_where(beyond, cosine - margin.clone().sin() * margin)
+            }
+            Self::Easy => moved.mask_where(cosine.clone().lower_equal_scalar(0.0), cosine),
+        }
+    }
+}

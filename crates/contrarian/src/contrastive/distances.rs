@@ -1,0 +1,17 @@
+use super::uniformity::squared_distances;
+use burn::tensor::Tensor;
+
+/// Euclidean distances `|x_i - y_j|`, `[n, m]`, with value and gradient 0 between equal rows.
+///
+/// Distances come from inner products, in `O(n m)` memory. A squared distance within the rounding of these products (a few
+/// units in the last place of `|x_i|^2 + |y_j|^2`) has no digits and counts as 0: its square root would have a slope that is
+/// large and wrong.
+pub(super) fn distances(x: Tensor<2>, y: Tensor<2>) -> Tensor<2> {
+    let (n, m) = (x.dims()[0], y.dims()[0]);
+    let size = |x: Tensor<2>| x.detach().square().sum_dim(1);
+    let sizes = size(x.clone()).expand([n, m]) + size(y.clone()).transpose().expand([n, m]);
+    let unit = x.dtype().finfo().expect("embeddings are floating-point numbers").epsilon;
+    let squared = squared_distances(x, y);
+    let zero = squared.clone().detach().lower_equal(sizes.mul_scalar(4.0 * unit));
+    squared.mask_fill(zero.clone(), 1.0).sqrt().mask_fill(zero, 0.0)
+}
