@@ -1,4 +1,5 @@
 use crate::{Claim, Findings};
+use contrarian::InvalidParameter;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -153,6 +154,11 @@ impl StudyRun {
     /// # Errors
     /// See [`StudyError`].
     pub fn new(study: &Study, preset: Preset, settings: toml::Table, context: &Context) -> Result<Self, StudyError> {
+        // Without a seed there is nothing to measure, in any study.
+        if settings.get("seeds").and_then(toml::Value::as_integer) == Some(0) {
+            let reason = InvalidParameter::new("seeds", 0, "at least 1").to_string();
+            return Err(StudyError::Settings { study: study.id, reason });
+        }
         let started = std::time::Instant::now();
         let findings = (study.run)(&settings, context)?;
         Ok(Self {

@@ -77,3 +77,15 @@ fn a_stopped_study_gives_no_verdicts() {
         assert!(matches!(stopped, Err(StudyError::Stopped)), "{}", study.id);
     }
 }
+
+#[test]
+fn no_study_runs_without_a_seed() {
+    let stop = AtomicBool::new(false);
+    let context = Context { threads: 1, data: None, stop: &stop, progress: &|_, _| {}, record: &|_| {} };
+    for study in STUDIES {
+        let mut settings = (study.settings)(Preset::Smoke);
+        study.set(&mut settings, "seeds=0").unwrap();
+        let error = StudyRun::new(study, Preset::Smoke, settings, &context).unwrap_err();
+        assert!(matches!(error, StudyError::Settings { .. }) && error.to_string().contains("seeds"), "{}", study.id);
+    }
+}

@@ -165,7 +165,6 @@ impl Settings {
             ("exact_seeds", self.exact_seeds, 1),
             ("exact_steps", self.exact_steps, 1),
             ("timed_rounds", self.timed_rounds, 1),
-            ("seeds", self.seeds, 1),
             ("words", self.words, 3),
             ("pairs", self.pairs, 1),
             ("epochs", self.epochs, 1),
