@@ -3,11 +3,39 @@
 use crate::study::{Context, StudyError};
 use crate::support::Measured;
 use burn::tensor::Tensor;
+use contrarian::InvalidParameter;
 use contrarian_lab::augment::ImageAugmentation;
-use contrarian_lab::data::{Dataset, Glyphs, ImageOptions, ImageSet, Matrix, hold_out, load_images};
+use contrarian_lab::data::{Dataset, Glyphs, ImageOptions, ImageSet, MIN_CLASS_ROWS, Matrix, hold_out, load_images};
 use contrarian_lab::embedding::Space;
 use contrarian_lab::fit::{Examples, FitConfig, ViewTraining, Views};
 use contrarian_lab::model::{Encoder, EncoderConfig};
+
+/// Checks what these studies' settings have in common.
+///
+/// # Errors
+/// Names the first value outside its range.
+pub fn check(study: &'static str, [classes, per_class]: [usize; 2], fits: &[&FitConfig]) -> Result<(), StudyError> {
+    let at_least = |field: &str, value: usize, least: usize| match value >= least {
+        true => Ok(()),
+        false => Err(InvalidParameter::new(field, value, format!("at least {least}"))),
+    };
+    let all = || {
+        at_least("classes", classes, 2)?;
+        at_least("images_per_class", per_class, MIN_CLASS_ROWS)?;
+        for fit in fits {
+            at_least("steps", fit.epochs, 1)?;
+            at_least("batch_size", fit.batch_size, 2)?;
+            fit.validate()?;
+        }
+        Ok(())
+    };
+    all().map_err(|error| invalid(study, &error))
+}
+
+/// A setting outside its range.
+pub fn invalid(study: &'static str, error: &InvalidParameter) -> StudyError {
+    StudyError::Settings { study, reason: error.to_string() }
+}
 
 /// Neighbours that vote.
 pub const NEIGHBOURS: usize = 5;

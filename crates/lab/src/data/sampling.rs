@@ -99,7 +99,9 @@ mod tests {
         let mut seen = [false; 20];
         for _ in 0..50 {
             let mut drawn = Sampler::Drawn { rows: 20, count: 7 }.epoch(rng);
-            drawn.iter().for_each(|&row| seen[row] = true);
+            for &row in &drawn {
+                seen[row] = true;
+            }
             drawn.sort_unstable();
             drawn.dedup();
             assert_eq!(drawn.len(), 7);

@@ -11,7 +11,7 @@ use std::path::Path;
 /// Images of characters, and which character and alphabet each is of.
 pub struct Characters {
     x: Matrix,
-    characters: Vec<String>,
+    labels: Vec<String>,
     alphabets: Vec<String>,
 }
 
@@ -39,7 +39,7 @@ fn read(folder: &Path) -> Result<Characters, String> {
         let missing = |row: usize| format!("row {row} of its labels has no {name}");
         (0..table.rows()).map(|row| values.text(row).ok_or_else(|| missing(row))).collect()
     };
-    Ok(Characters { x, characters: column("class")?, alphabets: column("alphabet")? })
+    Ok(Characters { x, labels: column("class")?, alphabets: column("alphabet")? })
 }
 
 impl Characters {
@@ -67,7 +67,7 @@ impl Characters {
             .iter()
             .map(|&row| {
                 let next = classes.len();
-                *classes.entry(&self.characters[row]).or_insert(next)
+                *classes.entry(&self.labels[row]).or_insert(next)
             })
             .collect();
         Dataset { x: self.x.gather(&rows), y, classes: classes.len() }
