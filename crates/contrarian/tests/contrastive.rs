@@ -175,6 +175,31 @@ proptest! {
     }
 
     #[test]
+    fn entropies_of_weights_are_of_the_distances((n, dim, a, b, _) in sets(), tau in prop::sample::select(vec![1.0, 900.0])) {
+        let third: Vec<f64> = a.iter().zip(&b).map(|(a, b)| a - 0.5 * b).collect();
+        let views = tensor(&[&a[..], &b, &third].concat(), dim).reshape([3, n, dim]);
+        let objective = CacrLossConfig::new().with_tau_pos(tau).with_tau_neg(tau).init();
+        let (positive, negative) = objective.weight_entropies(views);
+        let d = |x: &[f64], y: &[f64]| -> f64 { x.iter().zip(y).map(|(x, y)| (x - y).powi(2)).sum() };
+        let row = |x: &[f64], i: usize| x[i * dim..][..dim].to_vec();
+        let mean_entropy = |scores: &dyn Fn(usize) -> Vec<f64>| -> f64 {
+            let of_row = |i: usize| {
+                let all = log_sum_exp(scores(i).into_iter());
+                -scores(i).into_iter().map(|s| (s - all).exp() * (s - all)).sum::<f64>()
+            };
+            (0..n).map(of_row).sum::<f64>() / n as f64
+        };
+        let far = mean_entropy(&|i| [&b, &third].map(|y| tau * d(&row(&a, i), &row(y, i))).to_vec());
+        let near = mean_entropy(&|i| {
+            (0..n).filter(|&j| j != i).map(|j| -tau * d(&row(&a, i), &row(&b, j))).collect()
+        });
+        for (found, expected) in [(positive, far), (negative, near)] {
+            let found = numbers(found)[0];
+            prop_assert!((found - expected).abs() < 1e-9, "{found}, expected {expected}");
+        }
+    }
+
+    #[test]
     fn a_summary_of_penalties_is_of_their_distribution((n, dim, a, b, extra) in sets(), more in 0usize..2) {
         // More anchors than a block holds, and fewer.
         let repeats = 1 + more * 50;

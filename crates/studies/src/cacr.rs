@@ -3,7 +3,7 @@
 use crate::claim::{Claim, Evidence, Test, judge};
 use crate::findings::Findings;
 use crate::study::{Context, Preset, Study, StudyError, settings, table};
-use crate::support::{Measured, Measurements};
+use crate::support::{Measured, Measurements, mean};
 use crate::views::{self, DIGITS, NO_DIGITS, ViewTask, digits};
 use burn::tensor::{DType, Device, Tensor, TensorData};
 use contrarian::InvalidParameter;
@@ -191,7 +191,7 @@ fn arms() -> Vec<(String, Arm)> {
     balanced.into_iter().map(arm(false)).chain(tailed.into_iter().map(arm(true))).collect()
 }
 
-const NUMBERS: [&str; 5] = ["5-NN", "-uniformity", "tolerance", "thousand views", "seconds"];
+const NUMBERS: [&str; 6] = ["5-NN", "-uniformity", "tolerance", "negative entropy", "thousand views", "seconds"];
 
 fn run(table: &toml::Table, context: &Context) -> Result<Findings, StudyError> {
     let s: Settings = settings(STUDY.id, table)?;
@@ -220,6 +220,10 @@ fn run(table: &toml::Table, context: &Context) -> Result<Findings, StudyError> {
         ..Findings::default()
     };
     findings.tables.push(measured.table("Glyphs (mean ± s.d. over seeds)", &NUMBERS));
+    findings.notes.push(format!(
+        "The negative entropy is of the weights of the negatives, meaned over training; {:.2} is that of uniform weights.",
+        (s.batch_size as f64 - 1.0).ln()
+    ));
     if s.all_arms {
         findings.notes.push(
             "Four positives are five views a step where a pair is two: CACR with 4 positives sees 2.5 times the views of \
@@ -253,6 +257,7 @@ fn measure(s: &Settings, task: &ViewTask, arm: &Arm, seed: u64) -> Result<Measur
         false => &task.train.x,
     };
     let training = task.training(x, arm.views, &config, seed);
+    let mut entropies = Vec::new();
     let fitted = match &arm.objective {
         Objective::NtXent => {
             let objective = NtXentLossConfig::new().with_temperature(0.2).with_normalize(false).init();
@@ -263,12 +268,20 @@ fn measure(s: &Settings, task: &ViewTask, arm: &Arm, seed: u64) -> Result<Measur
         }
         Objective::Cacr(config) => {
             let objective = config.init();
-            training.run(|views| objective.forward(views.projections.clone()))
+            training.run(|views| {
+                let views = views.projections.clone();
+                let (_, negative) = objective.weight_entropies(views.clone().without_autodiff());
+                entropies.push(f64::from(negative.into_scalar::<f32>()));
+                objective.forward(views)
+            })
         }
     };
     let fitted = fitted.map_err(|error| error.to_string())?;
     let mut measured = task.measure(&fitted.model)?;
-    measured.insert("thousand views", (fitted.steps * arm.views * s.batch_size) as f64 / 1e3);
+    if let Objective::Cacr(CacrLossConfig { weighting: Weighting::Contrastive, .. }) = arm.objective {
+        measured.insert("negative entropy", mean(&entropies));
+    }
+    measured.insert("thousand views", (fitted.steps * arm.views * s.batch_size.min(x.rows)) as f64 / 1e3);
     measured.insert("seconds", started.elapsed().as_secs_f64());
     Ok(measured)
 }

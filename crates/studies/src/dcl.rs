@@ -125,8 +125,8 @@ impl Settings {
     }
 
     fn check(&self) -> Result<(), StudyError> {
-        if self.batch_sizes.len() != self.steps.len() {
-            let reason = "batch_sizes and steps must be lists of one length".into();
+        if self.batch_sizes.is_empty() || self.batch_sizes.len() != self.steps.len() {
+            let reason = "batch_sizes and steps must be lists of one length, at least 1".into();
             return Err(StudyError::Settings { study: STUDY.id, reason });
         }
         let fits: Vec<FitConfig> = self.batch_sizes.iter().zip(&self.steps).map(|(b, s)| self.fit(*b, *s)).collect();
