@@ -4,8 +4,8 @@ use crate::claim::{Claim, Evidence, Test, judge};
 use crate::findings::Findings;
 use crate::study::{Context, Preset, Study, StudyError, settings, table};
 use crate::support::{Measured, Measurements, mean};
-use crate::views::{self, DIGITS, NO_DIGITS, ViewTask, digits};
-use burn::tensor::{DType, Device, Tensor, TensorData};
+use crate::views::{self, DIGITS, NO_DIGITS, ViewTask, digits, directions};
+use burn::tensor::Device;
 use contrarian::InvalidParameter;
 use contrarian::contrastive::{CacrLossConfig, NtXentLossConfig, RepulsionCost, Weighting};
 use contrarian_lab::data::long_tail;
@@ -13,7 +13,6 @@ use contrarian_lab::fit::FitConfig;
 use contrarian_lab::stats::{Sides, spearman};
 use rand::SeedableRng;
 use rand::rngs::Xoshiro256PlusPlus;
-use rand_distr::{Distribution, StandardNormal};
 use serde::{Deserialize, Serialize};
 
 const TEST: Test = Test::Gain { smallest: 0.0, alpha: 0.05, sides: Sides::Two };
@@ -268,17 +267,20 @@ fn measure(s: &Settings, task: &ViewTask, arm: &Arm, seed: u64) -> Result<Measur
         }
         Objective::Cacr(config) => {
             let objective = config.init();
+            let competing = config.weighting == Weighting::Contrastive;
             training.run(|views| {
-                let views = views.projections.clone();
-                let (_, negative) = objective.weight_entropies(views.clone().without_autodiff());
-                entropies.push(f64::from(negative.into_scalar::<f32>()));
+                let (step, views) = (views.step, views.projections.clone());
+                if competing && step.is_multiple_of(10) {
+                    let (_, negative) = objective.weight_entropies(views.clone().without_autodiff());
+                    entropies.push(f64::from(negative.into_scalar::<f32>()));
+                }
                 objective.forward(views)
             })
         }
     };
     let fitted = fitted.map_err(|error| error.to_string())?;
     let mut measured = task.measure(&fitted.model)?;
-    if let Objective::Cacr(CacrLossConfig { weighting: Weighting::Contrastive, .. }) = arm.objective {
+    if !entropies.is_empty() {
         measured.insert("negative entropy", mean(&entropies));
     }
     measured.insert("thousand views", (fitted.steps * arm.views * s.batch_size.min(x.rows)) as f64 / 1e3);
@@ -294,20 +296,15 @@ fn weights_follow_distance() -> Evidence {
     /// A correlation of ranks that agree is 1 up to the rounding of its sums.
     const BOUND: f64 = 1e-12;
     let rng = &mut Xoshiro256PlusPlus::seed_from_u64(0);
-    let rows: Vec<Vec<f64>> = (0..VIEWS * ITEMS)
-        .map(|_| {
-            let row: Vec<f64> = (0..DIM).map(|_| StandardNormal.sample(rng)).collect();
-            let length = row.iter().map(|v| v * v).sum::<f64>().sqrt();
-            row.into_iter().map(|v| v / length).collect()
-        })
-        .collect();
-    let views =
-        Tensor::<3>::from_data(TensorData::new(rows.concat(), [VIEWS, ITEMS, DIM]), (&Device::flex(), DType::F64));
+    let rows = directions(VIEWS * ITEMS, DIM, &Device::flex(), rng);
+    let views = rows.clone().reshape([VIEWS, ITEMS, DIM]);
+    let rows: Vec<f64> = rows.into_data().iter::<f64>().collect();
     let (positive, negative) = CacrLossConfig::new().init().weights(views);
     let [positive, negative] =
         [positive, negative].map(|weights| weights.into_data().iter::<f64>().collect::<Vec<f64>>());
     let distance = |view: usize, i: usize, j: usize| -> f64 {
-        rows[i].iter().zip(&rows[view * ITEMS + j]).map(|(a, b)| (a - b).powi(2)).sum()
+        let row = |row: usize| &rows[row * DIM..][..DIM];
+        row(i).iter().zip(row(view * ITEMS + j)).map(|(a, b)| (a - b).powi(2)).sum()
     };
     let margins = (0..ITEMS).flat_map(|i| {
         let far: Vec<f64> = (1..VIEWS).map(|view| distance(view, i, i)).collect();

@@ -4,17 +4,16 @@ use crate::claim::{Claim, Evidence, Test, judge};
 use crate::findings::Findings;
 use crate::study::{Context, Preset, Study, StudyError, settings, table};
 use crate::support::{Measured, Measurements, best_by, mean};
-use crate::views::{self, DIGITS, NEIGHBOURS, NO_DIGITS, ViewTask, digits, numbers};
-use burn::tensor::{DType, Device, Tensor, TensorData};
+use crate::views::{self, DIGITS, NEIGHBOURS, NO_DIGITS, ViewTask, digits, directions, numbers};
+use burn::tensor::{Device, Tensor};
 use contrarian::contrastive::{
-    HardContrastiveLossConfig, InfoNceLossConfig, SimpleContrastiveLossConfig, normalize_rows, penalty_distribution,
+    HardContrastiveLossConfig, InfoNceLossConfig, SimpleContrastiveLossConfig, penalty_distribution,
 };
 use contrarian_lab::embedding::{mean_penalty_entropy, temperature_sweep};
 use contrarian_lab::fit::FitConfig;
 use contrarian_lab::stats::Sides;
 use rand::SeedableRng;
 use rand::rngs::Xoshiro256PlusPlus;
-use rand_distr::{Distribution, StandardNormal};
 use serde::{Deserialize, Serialize};
 
 const DIFFERS: &str = "generated glyphs and a small encoder instead of photographs and a ResNet; accuracy of 5 nearest neighbours \
@@ -279,11 +278,7 @@ fn exact() -> Evidence {
     const DIM: usize = 16;
     const BOUND: f64 = 1e-12;
     let rng = &mut Xoshiro256PlusPlus::seed_from_u64(0);
-    let mut rows = || {
-        let values: Vec<f64> = (0..ITEMS * DIM).map(|_| StandardNormal.sample(rng)).collect();
-        let rows = Tensor::<2>::from_data(TensorData::new(values, [ITEMS, DIM]), (&Device::flex(), DType::F64));
-        normalize_rows(rows)
-    };
+    let mut rows = || directions(ITEMS, DIM, &Device::flex(), rng);
     let (anchors, positives) = (rows(), rows());
     let of = |values: Tensor<1>| values.into_data().iter::<f64>().collect::<Vec<f64>>();
     let mut margins = Vec::new();

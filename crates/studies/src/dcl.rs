@@ -4,17 +4,14 @@ use crate::claim::{Claim, Evidence, Test, judge};
 use crate::findings::Findings;
 use crate::study::{Context, Preset, Study, StudyError, settings, table};
 use crate::support::{Measured, Measurements, mean};
-use crate::views::{self, DIGITS, NO_DIGITS, ViewTask, digits};
-use burn::tensor::{DType, Device, Tensor, TensorData};
-use contrarian::contrastive::{
-    DclLossConfig, DclwLossConfig, Direction, NtXentLossConfig, negative_positive_coupling, normalize_rows,
-};
+use crate::views::{self, DIGITS, NO_DIGITS, ViewTask, digits, directions};
+use burn::tensor::{Device, Tensor};
+use contrarian::contrastive::{DclLossConfig, DclwLossConfig, Direction, NtXentLossConfig, negative_positive_coupling};
 use contrarian_lab::augment::ImageAugmentation;
 use contrarian_lab::fit::{FitConfig, OptimizerKind};
 use contrarian_lab::stats::Sides;
 use rand::SeedableRng;
 use rand::rngs::Xoshiro256PlusPlus;
-use rand_distr::{Distribution, StandardNormal};
 use serde::{Deserialize, Serialize};
 
 const fn gain(id: &'static str, statement: &'static str, reported: &'static str, smallest: f64) -> Claim {
@@ -257,11 +254,7 @@ fn identity(temperature: f64) -> Evidence {
     const BOUND: f64 = 1e-9;
     let rng = &mut Xoshiro256PlusPlus::seed_from_u64(0);
     let device = Device::flex().autodiff();
-    let mut rows = || {
-        let values: Vec<f64> = (0..ITEMS * DIM).map(|_| StandardNormal.sample(rng)).collect();
-        let rows = Tensor::<2>::from_data(TensorData::new(values, [ITEMS, DIM]), (&device, DType::F64));
-        normalize_rows(rows).detach().require_grad()
-    };
+    let mut rows = || directions(ITEMS, DIM, &device, rng).detach().require_grad();
     let nt_xent = NtXentLossConfig::new().with_temperature(temperature).with_normalize(false).init();
     let dcl =
         DclLossConfig::new().with_temperature(temperature).with_direction(Direction::OneWay).with_normalize(false);

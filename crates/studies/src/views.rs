@@ -2,13 +2,16 @@
 
 use crate::study::{Context, StudyError};
 use crate::support::Measured;
-use burn::tensor::Tensor;
+use burn::tensor::{DType, Device, Tensor, TensorData};
 use contrarian::InvalidParameter;
+use contrarian::contrastive::normalize_rows;
 use contrarian_lab::augment::ImageAugmentation;
 use contrarian_lab::data::{Dataset, Glyphs, ImageOptions, ImageSet, MIN_CLASS_ROWS, Matrix, hold_out, load_images};
 use contrarian_lab::embedding::Space;
 use contrarian_lab::fit::{Examples, FitConfig, ViewTraining, Views};
 use contrarian_lab::model::{Encoder, EncoderConfig};
+use rand::rngs::Xoshiro256PlusPlus;
+use rand_distr::{Distribution, StandardNormal};
 
 /// Checks what these studies' settings have in common.
 ///
@@ -142,3 +145,9 @@ pub fn digits(context: &Context) -> Result<Option<ImageSet>, StudyError> {
 
 /// Said where [`digits`] gives none.
 pub const NO_DIGITS: &str = "Real digits are left out: there is no MNIST in the data folder.";
+
+/// Random directions in f64, for what must hold exactly: rows of length 1.
+pub fn directions(rows: usize, dim: usize, device: &Device, rng: &mut Xoshiro256PlusPlus) -> Tensor<2> {
+    let values: Vec<f64> = (0..rows * dim).map(|_| StandardNormal.sample(rng)).collect();
+    normalize_rows(Tensor::from_data(TensorData::new(values, [rows, dim]), (device, DType::F64)))
+}
