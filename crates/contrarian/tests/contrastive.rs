@@ -130,6 +130,108 @@ proptest! {
             rows.iter().sum::<f64>() / rows.len() as f64
         })?;
     }
+
+    #[test]
+    fn cacr_with_momentum_is_its_twin(
+        (n, dim, a, b, _) in sets(), t in prop::sample::select(vec![0.2, 1.0]), count in 1usize..3, rbf: bool,
+        normalize: bool,
+    ) {
+        let unit = |x: &[f64]| if normalize { unit(x, dim) } else { x.to_vec() };
+        // The second query of an item is the key of the next.
+        let queries = [&a[..], &b[dim..], &b[..dim]].concat()[..count * n * dim].to_vec();
+        let (x, keys) = (tensor(&queries, dim), tensor(&b, dim));
+        let cost = if rbf { RepulsionCost::Rbf } else { RepulsionCost::Euclidean };
+        let objective = CacrMomentumLossConfig::new().with_temperature(t).with_cost(cost).with_normalize(normalize).init();
+        let loss = || objective.forward(x.clone().reshape([count, n, dim]), keys.clone());
+        let k = unit(&b);
+        let key = |j: usize| &k[j * dim..][..dim];
+        let frozen = unit(&queries);
+        let query = |q: &[f64], a: usize, i: usize| q[(a * n + i) * dim..][..dim].to_vec();
+        let far = |a: usize, i: usize| -> f64 {
+            query(&frozen, a, i).iter().zip(key(i)).map(|(q, k)| (q - k).powi(2)).sum::<f64>() / t
+        };
+        let gradients = loss().backward();
+        prop_assert!(keys.grad(&gradients).is_none_or(|g| numbers(g).iter().all(|g| *g == 0.0)), "keys are constants");
+        check("cacr-momentum", loss(), &[(&x, &queries)], &|v| {
+            let q = unit(&v[0]);
+            let mut total = 0.0;
+            for a in 0..count {
+                for i in 0..n {
+                    let p = (far(a, i) - log_sum_exp((0..count).map(|a| far(a, i)))).exp();
+                    let s = |j: usize| dot(&query(&q, a, i), key(j));
+                    if rbf {
+                        total += p * 2.0 * t * (log_sum_exp((0..n).map(|j| s(j) / t)) - s(i) / t) / n as f64;
+                        continue;
+                    }
+                    let at_rest = |j: usize| -(1.0 - dot(&query(&frozen, a, i), key(j))) / t;
+                    let others = || (0..n).filter(|&j| j != i);
+                    let all = log_sum_exp(others().map(at_rest));
+                    let push: f64 = others().map(|j| (at_rest(j) - all).exp() * (1.0 - s(j))).sum();
+                    total += p * ((1.0 - s(i)) - push);
+                }
+            }
+            total
+        })?;
+    }
+
+    #[test]
+    fn entropies_of_weights_are_of_the_distances((n, dim, a, b, _) in sets(), tau in prop::sample::select(vec![1.0, 900.0])) {
+        let third: Vec<f64> = a.iter().zip(&b).map(|(a, b)| a - 0.5 * b).collect();
+        let views = tensor(&[&a[..], &b, &third].concat(), dim).reshape([3, n, dim]);
+        let objective = CacrLossConfig::new().with_tau_pos(tau).with_tau_neg(tau).init();
+        let (positive, negative) = objective.weight_entropies(views);
+        let d = |x: &[f64], y: &[f64]| -> f64 { x.iter().zip(y).map(|(x, y)| (x - y).powi(2)).sum() };
+        let row = |x: &[f64], i: usize| x[i * dim..][..dim].to_vec();
+        let mean_entropy = |scores: &dyn Fn(usize) -> Vec<f64>| -> f64 {
+            let of_row = |i: usize| {
+                let all = log_sum_exp(scores(i).into_iter());
+                -scores(i).into_iter().map(|s| (s - all).exp() * (s - all)).sum::<f64>()
+            };
+            (0..n).map(of_row).sum::<f64>() / n as f64
+        };
+        let far = mean_entropy(&|i| [&b, &third].map(|y| tau * d(&row(&a, i), &row(y, i))).to_vec());
+        let near = mean_entropy(&|i| {
+            (0..n).filter(|&j| j != i).map(|j| -tau * d(&row(&a, i), &row(&b, j))).collect()
+        });
+        for (found, expected) in [(positive, far), (negative, near)] {
+            let found = numbers(found)[0];
+            prop_assert!((found - expected).abs() < 1e-9, "{found}, expected {expected}");
+        }
+    }
+
+    #[test]
+    fn a_summary_of_penalties_is_of_their_distribution((n, dim, a, b, extra) in sets(), more in 0usize..2) {
+        // More anchors than a block holds, and fewer.
+        let repeats = 1 + more * 50;
+        let repeat = |x: &[f64]| -> Vec<f64> {
+            (0..repeats).flat_map(|r| x.iter().map(move |x| x + 0.01 * r as f64)).collect()
+        };
+        let (a, b) = (repeat(&a), repeat(&b));
+        let rows = n * repeats;
+        let [x, y, z] = [&a, &b, &extra].map(|x| tensor(x, dim));
+        let found = penalty_summary(x, y, Some(z), 0.3).unwrap();
+        let [entropy, largest, gini] = [found.entropy, found.largest, found.gini].map(numbers);
+        let candidates: Vec<&[f64]> = b.chunks(dim).chain(extra.chunks(dim)).collect();
+        for i in 0..rows {
+            let s: Vec<f64> = (0..candidates.len())
+                .filter(|&j| j != i)
+                .map(|j| dot(&a[i * dim..][..dim], candidates[j]) / 0.3)
+                .collect();
+            let all = log_sum_exp(s.iter().copied());
+            let r: Vec<f64> = s.iter().map(|s| (s - all).exp()).collect();
+            let m = r.len() as f64;
+            // The Gini coefficient as half the relative mean difference; shares have the mean 1 / m.
+            let differences: f64 = r.iter().flat_map(|a| r.iter().map(move |b| (a - b).abs())).sum();
+            let expected = [
+                -r.iter().map(|r| r * r.ln()).sum::<f64>(),
+                r.iter().copied().fold(0.0, f64::max),
+                differences / (2.0 * m),
+            ];
+            for (found, expected) in [entropy[i], largest[i], gini[i]].into_iter().zip(expected) {
+                prop_assert!((found - expected).abs() < 1e-11, "{found}, expected {expected}");
+            }
+        }
+    }
 }
 
 #[test]

@@ -12,18 +12,23 @@ mod report;
 mod study;
 mod support;
 mod verdicts;
+mod views;
 
 mod aem;
 mod any_loss;
+mod cacr;
 mod class_dependent_pruning;
 mod comp_sum;
+mod contrastive_temperature;
 mod correctness_calibration;
 mod crrelu;
+mod dcl;
 mod dice;
 mod ens_loss;
 mod hyp_oc;
 mod ldr;
 mod neural_collapse;
+mod unpg;
 mod z_loss;
 
 pub use claim::{Claim, Evidence, Judged, Test, judge};

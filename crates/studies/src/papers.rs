@@ -19,12 +19,34 @@ const PARTS: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "cacr",
+        &[
+            "contrastive::CacrLoss",
+            "contrastive::ContrastiveAttractionLoss",
+            "contrastive::ContrastiveRepulsionLoss",
+            "contrastive::CacrMomentumLoss",
+        ],
+    ),
+    (
         "class-dependent-pruning",
         &["compression::LotteryTicket", "compression::Masks", "compression::MagnitudeFinal", "compression::Snip"],
     ),
     (
         "comp-sum",
         &["classification::HConsistencyTransform", "classification::SmoothAdvCompSumLoss", "adversarial::PgdConfig"],
+    ),
+    (
+        "contrastive-temperature",
+        &[
+            "contrastive::InfoNceLoss",
+            "contrastive::HardContrastiveLoss",
+            "contrastive::SimpleContrastiveLoss",
+            "contrastive::penalty_distribution",
+            "contrastive::penalty_summary",
+            "contrastive::UniformityLoss",
+            "contrastive::tolerance",
+            "contrastive::alignment",
+        ],
     ),
     (
         "correctness-calibration",
@@ -49,6 +71,15 @@ const PARTS: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "dcl",
+        &[
+            "contrastive::DclLoss",
+            "contrastive::DclwLoss",
+            "contrastive::NtXentLoss",
+            "contrastive::negative_positive_coupling",
+        ],
+    ),
+    (
         "hyp-oc",
         &[
             "hyperbolic::PoincareBall",
@@ -64,6 +95,18 @@ const PARTS: &[(&str, &[&str])] = &[
             "diagnostics::ImbalancedGeometry",
             "diagnostics::UnconstrainedFeatureObjective",
             "diagnostics::DeepLinearHead",
+        ],
+    ),
+    (
+        "unpg",
+        &[
+            "classification::UnpgLoss",
+            "classification::ArcFaceLoss",
+            "classification::CosFaceLoss",
+            "classification::MagFaceLoss",
+            "contrastive::negative_pair_similarities",
+            "contrastive::whisker_filter",
+            "diagnostics::pair_separation",
         ],
     ),
     ("z-loss", &["classification::FactoredOutput", "classification::TwoLevelSoftmax"]),

@@ -177,15 +177,19 @@ impl StudyRun {
 pub static STUDIES: &[Study] = &[
     crate::aem::STUDY,
     crate::any_loss::STUDY,
+    crate::cacr::STUDY,
     crate::class_dependent_pruning::STUDY,
     crate::comp_sum::STUDY,
+    crate::contrastive_temperature::STUDY,
     crate::correctness_calibration::STUDY,
     crate::crrelu::STUDY,
+    crate::dcl::STUDY,
     crate::dice::STUDY,
     crate::ens_loss::STUDY,
     crate::hyp_oc::STUDY,
     crate::ldr::STUDY,
     crate::neural_collapse::STUDY,
+    crate::unpg::STUDY,
     crate::z_loss::STUDY,
 ];
 

@@ -1,5 +1,6 @@
 //! What several studies do alike: train arms over seeds, gather their measurements, build tables and evidence.
 
+use crate::claim::Evidence;
 use crate::findings::Table;
 use crate::study::{Context, StudyError};
 use burn::tensor::{Device, Tensor};
@@ -74,6 +75,21 @@ impl Measurements {
     /// Mean of one number of an arm.
     pub fn mean(&self, arm: &str, number: &str) -> f64 {
         mean(&self.values(arm, number))
+    }
+
+    /// Evidence from one number of several arms, seed by seed; untested where this run did not train one of them.
+    pub fn evidence<const N: usize>(
+        &self,
+        number: &str,
+        arms: [&str; N],
+        difference: impl Fn([f64; N]) -> f64,
+    ) -> Evidence {
+        if let Some(arm) = arms.iter().find(|arm| !self.arms().any(|name| name == **arm)) {
+            return Evidence::Untested(format!("this preset does not train {arm}"));
+        }
+        let values = arms.map(|arm| self.values(arm, number));
+        let seeds = values.first().map_or(0, Vec::len);
+        Evidence::Differences((0..seeds).map(|seed| difference(values.each_ref().map(|arm| arm[seed]))).collect())
     }
 
     /// The arms' names.

@@ -269,4 +269,18 @@ impl CacrLoss {
         let d = squared_distances(x, y).reshape([n * n]).select(0, others).reshape([n, n - 1]);
         (positive, activation::softmax(d.mul_scalar(-self.repulsion.tau_neg), 1))
     }
+
+    /// The mean entropy of the [`weights`](Self::weights) of positives and of negatives: the logarithm of their number where all
+    /// count alike, 0 where one takes all.
+    ///
+    /// # Shapes
+    /// - views: `[views, n, dim]`
+    /// - output: `[1]` each
+    pub fn weight_entropies(&self, views: Tensor<3>) -> (Tensor<1>, Tensor<1>) {
+        let (positive, negative) = self.weights(views);
+        // A weight of 0 adds 0.
+        let entropy =
+            |w: Tensor<2>| -> Tensor<1> { (w.clone() * w.clamp_min(f32::MIN_POSITIVE).log()).sum_dim(1).mean().neg() };
+        (entropy(positive), entropy(negative))
+    }
 }

@@ -5,6 +5,7 @@
 //! (triplets, pairs, circle, multi-similarity) say so.
 
 mod cacr;
+mod cacr_momentum;
 mod circle;
 mod class_pairs;
 mod dcl;
@@ -17,6 +18,7 @@ mod negative_pairs;
 mod nt_xent;
 mod pair_contrastive;
 mod penalty;
+mod penalty_summary;
 mod repulsion;
 mod simple;
 mod sup_con;
@@ -27,6 +29,7 @@ pub use crate::numerics::normalize_rows;
 pub use cacr::{
     CacrLoss, CacrLossConfig, ContrastiveAttractionLoss, ContrastiveAttractionLossConfig, RepulsionCost, Weighting,
 };
+pub use cacr_momentum::{CacrMomentumLoss, CacrMomentumLossConfig};
 pub use circle::{CircleLoss, CircleLossConfig};
 pub use dcl::{DclLoss, DclLossConfig, DclwLoss, DclwLossConfig, Direction, negative_positive_coupling};
 pub use hard_contrastive::{HardContrastiveLoss, HardContrastiveLossConfig};
@@ -37,6 +40,7 @@ pub use negative_pairs::{negative_pair_log_sum_exp, negative_pair_similarities, 
 pub use nt_xent::{NtXentLoss, NtXentLossConfig};
 pub use pair_contrastive::{PairContrastiveLoss, PairContrastiveLossConfig};
 pub use penalty::{PenaltyDistribution, alignment, penalty_distribution, tolerance};
+pub use penalty_summary::{PenaltySummary, penalty_summary};
 pub use repulsion::{ContrastiveRepulsionLoss, ContrastiveRepulsionLossConfig};
 pub use simple::{SimpleContrastiveLoss, SimpleContrastiveLossConfig};
 pub use sup_con::{SupConLoss, SupConLossConfig};

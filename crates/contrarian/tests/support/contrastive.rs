@@ -113,6 +113,12 @@ pub fn evaluate(function: &str, params: &Map<String, Value>, inputs: &Tensors) -
             let (positive, negative) = objective.weights(inputs.float::<3>("views")?);
             Outputs::from([("positive", numbers(positive)), ("negative", numbers(negative))])
         }
+        "cacr-momentum" => {
+            let objective = config(&CacrMomentumLossConfig::new(), params)?.init();
+            let queries = inputs.float::<3>("queries")?;
+            let loss = objective.forward(queries.clone(), inputs.float("keys")?);
+            Outputs::from([("grad_queries", gradient(&loss, &queries)), ("loss", numbers(loss))])
+        }
         _ => return Ok(None),
     }))
 }

@@ -199,6 +199,32 @@ pub fn attacked_identities(rows: [usize; 3], seed: u64) -> Dataset {
     })
 }
 
+/// Many identities, few samples of each: identity code `C ~ N(0, I)` of 12 numbers, sample `tanh((C + .5 e) A + n B) + .1 u`
+/// with normal `e`, `n` (8 numbers) and `u`, and matrices `A ~ N(0, 1/12)`, `B ~ N(0, 1/8)` that all samples share. Rows of 48
+/// numbers, identity by identity, each a class (unpg).
+pub fn identities(identities: usize, per_identity: usize, seed: u64) -> Dataset {
+    const CODE: usize = 12;
+    const NUISANCE: usize = 8;
+    const COLS: usize = 48;
+    let rng = &mut Xoshiro256PlusPlus::seed_from_u64(seed);
+    let mut mixing = |rows: usize| -> Vec<Vec<f64>> {
+        let scale = 1.0 / (rows as f64).sqrt();
+        (0..rows).map(|_| normals(COLS, rng).into_iter().map(|v| scale * v).collect()).collect()
+    };
+    let (of_code, of_nuisance) = (mixing(CODE), mixing(NUISANCE));
+    let codes: Vec<Vec<f64>> = (0..identities).map(|_| normals(CODE, rng)).collect();
+    let mut labels = (0..identities).flat_map(|label| std::iter::repeat_n(label, per_identity));
+    dataset(identities * per_identity, COLS, identities, rng, |rng| {
+        let label = labels.next().expect("there is a label for every row");
+        let code: Vec<f64> = codes[label].iter().map(|c| c + 0.5 * normal(rng)).collect();
+        let mut x = vec![0.0; COLS];
+        for (factor, loading) in code.iter().zip(&of_code).chain(normals(NUISANCE, rng).iter().zip(&of_nuisance)) {
+            x.iter_mut().zip(loading).for_each(|(v, a)| *v += factor * a);
+        }
+        (x.into_iter().map(|v| v.tanh() + 0.1 * normal(rng)).collect(), label)
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -256,5 +282,23 @@ mod tests {
             let positives = data.y.iter().sum::<usize>();
             assert!(positives.abs_diff(2000) < 200, "{positives}");
         }
+    }
+
+    #[test]
+    fn samples_of_an_identity_are_nearer_than_those_of_others() {
+        let data = identities(40, 6, 2);
+        assert_eq!((data.x.rows, data.x.cols, data.y[5], data.y[6], data.classes), (240, 48, 0, 1, 40));
+        let distance = |a: usize, b: usize| -> f64 {
+            data.x.row(a).iter().zip(data.x.row(b)).map(|(a, b)| f64::from(a - b).powi(2)).sum()
+        };
+        let mean = |same: bool| {
+            let pairs = (0..240).flat_map(|a| (a + 1..240).map(move |b| (a, b)));
+            let of = pairs.filter(|&(a, b)| (data.y[a] == data.y[b]) == same).map(|(a, b)| distance(a, b));
+            let (sum, count) = of.fold((0.0, 0.0), |(sum, count), d| (sum + d, count + 1.0));
+            sum / count
+        };
+        // Before tanh the codes of two identities add 2 to a variance of 2 (.25 + 1) between two samples of one: 4.5 to 2.5.
+        // tanh takes away some of it.
+        assert!(mean(false) > 1.2 * mean(true), "{} {}", mean(false), mean(true));
     }
 }

@@ -7,12 +7,14 @@ mod k_means;
 mod metric;
 mod principal;
 mod probes;
+mod space;
 
 pub use evaluate::{EmbeddingScores, EvaluationRows, Settings, evaluate};
 pub use k_means::{KMeans, k_means};
 pub use metric::{EmbeddingMetric, UnknownEmbeddingMetric};
 pub use principal::PrincipalComponents;
 pub use probes::{knn_accuracy, knn_predict, linear_probe};
+pub use space::{Space, SweepRow, mean_penalty_entropy, temperature_sweep};
 
 /// The rows of the reference values: 60 rows of 6 numbers in four classes, and one row alone in a fifth. Every number is exact
 /// in f32. `tests/reference/embeddings.py` makes the same.

@@ -11,8 +11,10 @@ mod config;
 mod one_class;
 mod run;
 mod training_loop;
+mod views;
 
 pub use config::{FitConfig, OptimizerKind, Schedule};
 pub use one_class::{Hypersphere, OneClassError, OneClassTrainer};
-pub use run::{Batch, Examples, Fit, Validation, logits, objective_step, predict, softmax};
+pub use run::{Batch, Examples, Fit, Validation, logits, objective_step, predict, softmax, transform};
 pub use training_loop::{FitError, Fitted, Hooks, TrainingLoop};
+pub use views::{ViewTraining, Views};

@@ -115,22 +115,32 @@ fn tensor(x: Matrix, device: &Device) -> Tensor<2> {
     Tensor::from_data(TensorData::new(x.data, [x.rows, x.cols]), device)
 }
 
-/// Rows and numbers a chunk of [`logits`]: keeps the activations of a large table and of large images out of memory.
-const LOGIT_ROWS: usize = 4096;
-const LOGIT_NUMBERS: usize = 1 << 18;
+/// Rows and numbers a chunk of [`transform`]: keeps the activations of a large table and of large images out of memory.
+const CHUNK_ROWS: usize = 4096;
+const CHUNK_NUMBERS: usize = 1 << 18;
+
+/// What a function of batches makes of every row, chunk by chunk on the CPU. For a model made for inference: its logits, its
+/// features.
+///
+/// # Panics
+/// When the function's output does not have a row for each of its input, or is not f32.
+pub fn transform(x: &Matrix, function: impl Fn(Tensor<2>) -> Tensor<2>) -> Matrix {
+    let device = Device::flex();
+    let mut all = Matrix { rows: x.rows, cols: 0, data: Vec::new() };
+    let chunk = (CHUNK_NUMBERS / x.cols.max(1)).clamp(1, CHUNK_ROWS);
+    for start in (0..x.rows).step_by(chunk) {
+        let rows: Vec<usize> = (start..x.rows.min(start + chunk)).collect();
+        let output = function(tensor(x.gather(&rows), &device));
+        assert_eq!(output.dims()[0], rows.len(), "a row of output for each of input");
+        all.cols = output.dims()[1];
+        all.data.extend(output.into_data().try_to_vec::<f32>().expect("models are f32"));
+    }
+    all
+}
 
 /// Logits of every row.
 pub fn logits(model: &impl Classifier, x: &Matrix) -> Matrix {
-    let device = Device::flex();
-    let mut all = Matrix { rows: x.rows, cols: 0, data: Vec::new() };
-    let chunk = (LOGIT_NUMBERS / x.cols.max(1)).clamp(1, LOGIT_ROWS);
-    for start in (0..x.rows).step_by(chunk) {
-        let rows: Vec<usize> = (start..x.rows.min(start + chunk)).collect();
-        let logits = model.logits(tensor(x.gather(&rows), &device), &mut Mode::Inference);
-        all.cols = logits.dims()[1];
-        all.data.extend(logits.into_data().try_to_vec::<f32>().expect("logits are f32"));
-    }
-    all
+    transform(x, |x| model.logits(x, &mut Mode::Inference))
 }
 
 /// Class probabilities (softmax of the logits), row-major, in f64.

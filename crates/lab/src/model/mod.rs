@@ -2,12 +2,14 @@
 
 mod classifier;
 mod cnn;
+mod encoder;
 mod mlp;
 mod network;
 mod one_class;
 
 pub use classifier::Classifier;
 pub use cnn::{Cnn, CnnConfig};
+pub use encoder::{Encoder, EncoderConfig};
 pub use mlp::{Activation, Mlp, MlpConfig, Mode, linear};
 pub use network::{Architecture, Network, NetworkConfig};
 pub use one_class::{OneClassDetector, OneClassDetectorConfig, Separation};

@@ -92,6 +92,22 @@ pub fn ranks(values: &[f64], higher_is_better: bool) -> Vec<f64> {
     values.iter().map(|&value| rank(value)).collect()
 }
 
+/// Spearman's rank correlation of paired values, in `[-1, 1]`: the correlation of their [`ranks`]. `None` for fewer than two
+/// pairs, or where all values of one side are equal.
+///
+/// # Panics
+/// When there are not as many values on both sides.
+pub fn spearman(x: &[f64], y: &[f64]) -> Option<f64> {
+    assert_eq!(x.len(), y.len(), "{} values for {}", x.len(), y.len());
+    // Ranks have the mean (n + 1)/2, ties or not.
+    let center = f64::midpoint(x.len() as f64, 1.0);
+    let centered = |values: &[f64]| -> Vec<f64> { ranks(values, false).into_iter().map(|r| r - center).collect() };
+    let (x, y) = (centered(x), centered(y));
+    let product = |a: &[f64], b: &[f64]| -> f64 { a.iter().zip(b).map(|(a, b)| a * b).sum() };
+    let spread = product(&x, &x) * product(&y, &y);
+    (spread > 0.0).then(|| product(&x, &y) / spread.sqrt())
+}
+
 /// Ranks within each block (a split, a data set), averaged over the blocks. Every block lists the same methods in the
 /// same order.
 pub fn average_ranks(blocks: &[Vec<f64>], higher_is_better: bool) -> Vec<f64> {
@@ -152,6 +168,20 @@ mod tests {
         assert_eq!(ranks(&[0.9, 0.5, 0.9, 0.1], true), [1.5, 3.0, 1.5, 4.0]);
         assert_eq!(ranks(&[0.9, 0.5, 0.9, 0.1], false), [3.5, 2.0, 3.5, 1.0]);
         assert_eq!(average_ranks(&[vec![1.0, 2.0], vec![2.0, 1.0], vec![3.0, 1.0]], true), [4.0 / 3.0, 5.0 / 3.0]);
+    }
+
+    #[test]
+    fn rank_correlation_sees_order_only() {
+        let x = [1.0, 2.0, 3.0, 4.0, 5.0];
+        assert_eq!(spearman(&x, &x.map(f64::exp)), Some(1.0));
+        assert_eq!(spearman(&x, &x.map(|v| -v * v)), Some(-1.0));
+        // By hand: ranks 1 2 3 4 5 against 2 1 4 3 5, squared differences 4: 1 - 6 x 4 / (5 x 24) = .8.
+        assert!((spearman(&x, &[20.0, 10.0, 40.0, 30.0, 50.0]).unwrap() - 0.8).abs() < 1e-15);
+        // Ties share ranks: 1 2.5 2.5 4 against 1 2 3 4 is 4.5 / sqrt(4.5 x 5).
+        let tied = spearman(&[1.0, 2.0, 2.0, 3.0], &x[..4]).unwrap();
+        assert!((tied - 4.5 / 22.5f64.sqrt()).abs() < 1e-15, "{tied}");
+        assert_eq!(spearman(&[1.0, 1.0], &[1.0, 2.0]), None);
+        assert_eq!(spearman(&[], &[]), None);
     }
 
     proptest! {
