@@ -49,6 +49,16 @@ const PARTS: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "dbpm",
+        &[
+            "contrastive::DynamicBadPairMining",
+            "contrastive::NtXentLoss::forward_by_item",
+            "negatives::PairLossMemory",
+            "negatives::BadPairMiner",
+        ],
+    ),
+    ("eeg-transfer", &["classification::CroppedLoss", "diagnostics::linear_cka"]),
+    (
         "hyp-oc",
         &[
             "hyperbolic::PoincareBall",

@@ -45,3 +45,26 @@ pub fn recording_average(
     }
     Ok(RecordingAverage { log_probabilities: means, predictions })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn windows_are_averaged_and_ties_go_to_the_first() {
+        let found = recording_average(&[-1.0, -3.0, -2.0, -1.0, -5.0, -1.0], 2, &[1, 0, 1], 2).unwrap();
+        assert_eq!(found.log_probabilities, [-2.0, -1.0, -3.0, -2.0]);
+        assert_eq!(found.predictions, [1, 1]);
+        assert_eq!(recording_average(&[-1.0, -1.0], 2, &[0], 1).unwrap().predictions, [0]);
+    }
+
+    #[test]
+    fn what_does_not_fit_is_named() {
+        let fails = |numbers: &[f64], recordings: &[usize], count| {
+            recording_average(numbers, 2, recordings, count).unwrap_err().to_string()
+        };
+        assert!(fails(&[0.0; 3], &[0, 0], 1).contains("2 numbers for each of 2 windows"));
+        assert!(fails(&[0.0; 4], &[0, 2], 2).contains("`recordings` is 2, but must be below 2"));
+        assert!(fails(&[0.0; 4], &[0, 0], 2).contains("`recordings` is 1, but must be the recording of at least one"));
+    }
+}

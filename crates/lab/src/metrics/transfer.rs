@@ -56,3 +56,19 @@ fn effect(high: &[f64], low: &[f64]) -> TransferEffect {
     let mean = by_seed.iter().sum::<f64>() / by_seed.len() as f64;
     TransferEffect { mean, test: one_sample_t(&by_seed, Sides::Two), by_seed }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arms_are_paired_by_seed() {
+        let report = TransferReport::new(&[0.5, 0.75], &[0.75, 0.625], &[0.875, 1.0], &[0.875, 0.5]).unwrap();
+        assert_eq!(report.gain.by_seed, [0.25, -0.125]);
+        assert_eq!((report.gain.mean, report.forgetting.mean, report.negative_transfer), (0.0625, 0.25, 0.5));
+        assert!(report.gain.test.is_some_and(|test| test.low < 0.0 && test.high > 0.0));
+        assert!(TransferReport::new(&[0.5], &[0.75], &[1.0], &[1.0]).unwrap().gain.test.is_none());
+        assert_eq!(TransferReport::new(&[0.5], &[0.75], &[1.0, 1.0], &[1.0]).unwrap_err().field, "source_before");
+        assert_eq!(TransferReport::new(&[], &[], &[], &[]).unwrap_err().field, "fine_tuned");
+    }
+}

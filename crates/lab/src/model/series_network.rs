@@ -1,6 +1,7 @@
 use super::Mode;
+use crate::data::{Matrix, SeriesShape};
 use burn::module::{Module, ParamGroup};
-use burn::tensor::Tensor;
+use burn::tensor::{Device, Tensor, activation};
 use contrarian::InvalidParameter;
 
 /// A network that classifies windows of a series of several channels.
@@ -28,7 +29,25 @@ pub trait SeriesNetwork: Module {
     fn logits(&self, x: Tensor<3>, mode: &mut Mode) -> Tensor<3> {
         self.stages(x, mode).pop().expect("a network has a stage")
     }
+
+    /// Log-probabilities of every window, row by row with a column a class: the mean of the log-softmax over the window's
+    /// predictions. For a network for inference.
+    ///
+    /// # Panics
+    /// When the rows are not of this shape, or as [`stages`](Self::stages).
+    fn log_probabilities(&self, x: &Matrix, shape: SeriesShape) -> Vec<f64> {
+        let mut all = Vec::new();
+        for start in (0..x.rows).step_by(CHUNK) {
+            let rows: Vec<usize> = (start..x.rows.min(start + CHUNK)).collect();
+            let logits = self.logits(shape.tensor(x.gather(&rows), &Device::flex()), &mut Mode::Inference);
+            all.extend(activation::log_softmax(logits, 1).mean_dim(2).into_data().iter::<f64>());
+        }
+        all
+    }
 }
+
+/// Windows a chunk of [`SeriesNetwork::log_probabilities`].
+const CHUNK: usize = 64;
 
 /// Checks that a window is long enough.
 pub(super) fn require_samples(samples: usize, shortest: usize) -> Result<(), InvalidParameter> {

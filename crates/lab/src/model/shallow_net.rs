@@ -188,3 +188,45 @@ impl SeriesNetwork for ShallowNet {
         self.time_weight.dims()[1] - 1 + self.pool + self.stride * (pools - 1)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config() -> ShallowNetConfig {
+        let small = ShallowNetConfig::new(3, 40, 2).with_filters_time(4).with_filters_space(3).with_filter_length(7);
+        small.with_pool(9).with_stride(4)
+    }
+
+    #[test]
+    fn a_longer_window_has_more_predictions_and_a_flat_one_the_floor() {
+        let model = config().init(&Device::flex(), 1);
+        assert_eq!(model.shortest(), 39);
+        let stages =
+            |samples: usize| model.stages(Tensor::zeros([2, 3, samples], &Device::flex()), &mut Mode::Inference);
+        assert_eq!(stages(40)[2].dims(), [2, 2, 1]);
+        assert_eq!(stages(39 + 4)[2].dims(), [2, 2, 2]);
+        let power: f32 = stages(40)[1].clone().max().into_scalar();
+        assert!((power - 1e-6f32.ln()).abs() < 1e-4, "{power}");
+    }
+
+    #[test]
+    fn a_dead_channel_has_no_gradient() {
+        let device = Device::flex().autodiff();
+        let model = config().init(&device, 1);
+        let x = Tensor::<3>::zeros([2, 3, 40], &device);
+        let gradients = model.logits(x, &mut Mode::Inference).square().sum().backward();
+        let of = model.spatial_weight.val().grad(&gradients).map_or(0.0, |g| g.abs().max().into_scalar::<f32>());
+        assert_eq!(of, 0.0);
+    }
+
+    #[test]
+    fn bad_sizes_are_named() {
+        let short = ShallowNetConfig::new(3, 14, 2).with_filter_length(7).with_pool(9).validate().unwrap_err();
+        assert_eq!(short.to_string(), "parameter `samples` is 14, but must be at least 15 for this network");
+        assert_eq!(config().with_stride(0).validate().unwrap_err().field, "stride");
+        assert_eq!(config().with_epsilon(0.0).validate().unwrap_err().field, "epsilon");
+        assert_eq!(ShallowNetConfig::new(3, 999, 1).validate().unwrap_err().field, "classes");
+        assert!(ShallowNetConfig::new(21, 6000, 2).validate().is_ok());
+    }
+}

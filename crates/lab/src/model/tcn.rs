@@ -141,7 +141,7 @@ pub struct TcnConfig {
     pub dropout: f64,
 }
 
-/// Deviation of the weights at the start.
+/// Deviation of the blocks' weights at the start.
 const START: f64 = 0.01;
 
 impl TcnConfig {
@@ -166,8 +166,8 @@ impl TcnConfig {
         require_samples(self.samples, self.receptive_field())
     }
 
-    /// Builds the network, drawn from `seed` alone: weights normal with deviation 0.01, biases of convolutions uniform in
-    /// `+-1/sqrt(fan-in)`.
+    /// Builds the network, drawn from `seed` alone: weights of the blocks normal with deviation 0.01, biases and the last
+    /// linear map uniform in `+-1/sqrt(fan-in)`.
     ///
     /// # Panics
     /// When [`validate`](Self::validate) fails, with its message.
@@ -192,11 +192,14 @@ impl TcnConfig {
             blocks.push((first, second, shortcut, 1 << block));
             from = self.filters;
         }
-        let class_weight = weight([self.classes, self.filters, 1]);
-        let mut bias = |filters: usize, fan_in: usize| -> Tensor<1> {
+        let mut uniform = |n: usize, fan_in: usize| -> Vec<f32> {
             let bound = 1.0 / (fan_in as f32).sqrt();
-            let numbers: Vec<f32> = (0..filters).map(|_| rng.random_range(-bound..bound)).collect();
-            Tensor::from_data(TensorData::new(numbers, [filters]), device)
+            (0..n).map(|_| rng.random_range(-bound..bound)).collect()
+        };
+        let class_weight =
+            TensorData::new(uniform(self.classes * self.filters, self.filters), [self.classes, self.filters, 1]);
+        let mut bias = |filters: usize, fan_in: usize| -> Tensor<1> {
+            Tensor::from_data(TensorData::new(uniform(filters, fan_in), [filters]), device)
         };
         let blocks = blocks.into_iter().map(|(first, second, shortcut, dilation)| {
             let [filters, from, kernel] = first.dims();
@@ -210,7 +213,7 @@ impl TcnConfig {
         });
         let blocks: Vec<TemporalBlock> = blocks.collect();
         let class_bias = Param::from_tensor(bias(self.classes, self.filters));
-        Tcn { blocks, class_weight: Param::from_tensor(class_weight), class_bias, field: self.receptive_field() }
+        Tcn { blocks, class_weight: Param::from_data(class_weight, device), class_bias, field: self.receptive_field() }
     }
 }
 
@@ -257,5 +260,63 @@ impl SeriesNetwork for Tcn {
 
     fn shortest(&self) -> usize {
         self.field
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config() -> TcnConfig {
+        TcnConfig::new(2, 40, 3).with_filters(4).with_blocks(2).with_kernel(3)
+    }
+
+    fn windows(samples: usize) -> Tensor<3> {
+        let numbers: Vec<f32> = (0..2 * 2 * samples).map(|i| ((i * 37) % 23) as f32 / 11.0 - 1.0).collect();
+        Tensor::from_data(TensorData::new(numbers, [2, 2, samples]), &Device::flex())
+    }
+
+    #[test]
+    fn a_prediction_sees_its_field_and_nothing_else() {
+        let model = config().init(&Device::flex(), 1);
+        assert_eq!(model.shortest(), 13);
+        let logits = model.logits(windows(40), &mut Mode::Inference);
+        assert_eq!(logits.dims(), [2, 3, 28]);
+        let last =
+            |x: Tensor<3>| model.logits(x, &mut Mode::Inference).narrow(2, 27, 1).into_data().try_to_vec::<f32>();
+        let whole = last(windows(40)).unwrap();
+        // The last 13 samples alone, and with everything before them changed.
+        let tail = windows(40).narrow(2, 27, 13);
+        let alone = model.logits(tail.clone(), &mut Mode::Inference).into_data().try_to_vec::<f32>().unwrap();
+        let changed = last(Tensor::cat(vec![windows(40).narrow(2, 0, 27).add_scalar(9.0), tail], 2)).unwrap();
+        for ((whole, alone), changed) in whole.iter().zip(alone).zip(changed) {
+            assert!((whole - alone).abs() < 1e-6 && (whole - changed).abs() < 1e-6, "{whole} {alone} {changed}");
+        }
+        let earlier =
+            last(Tensor::cat(vec![windows(40).narrow(2, 0, 28).add_scalar(9.0), windows(40).narrow(2, 28, 12)], 2));
+        assert_ne!(earlier.unwrap(), whole, "the first sample of the field counts");
+    }
+
+    #[test]
+    fn a_window_that_is_too_short_is_refused_with_the_least_length() {
+        let error = TcnConfig::new(2, 12, 3).with_filters(4).with_blocks(2).with_kernel(3).validate().unwrap_err();
+        assert_eq!(error.to_string(), "parameter `samples` is 12, but must be at least 13 for this network");
+        assert_eq!(config().with_blocks(0).validate().unwrap_err().field, "blocks");
+        assert_eq!(config().with_dropout(1.0).validate().unwrap_err().field, "dropout");
+        assert!(config().validate().is_ok());
+    }
+
+    #[test]
+    #[should_panic(expected = "`samples` is 5, but must be at least 13")]
+    fn a_forward_pass_says_so_too() {
+        config().init(&Device::flex(), 1).logits(windows(5), &mut Mode::Inference);
+    }
+
+    #[test]
+    fn directions_of_zeros_give_weights_of_zeros() {
+        let gain = Tensor::<1>::from_floats([2.0, 3.0], &Device::flex());
+        let v = Tensor::<3>::from_floats([[[3.0, 4.0]], [[0.0, 0.0]]], &Device::flex());
+        let weight = weight_norm(v, gain).into_data().try_to_vec::<f32>().unwrap();
+        assert!(weight.iter().zip([1.2, 1.6, 0.0, 0.0]).all(|(a, b): (&f32, f32)| (a - b).abs() < 1e-6), "{weight:?}");
     }
 }

@@ -145,6 +145,17 @@ impl Recordings {
         self.recordings.iter().map(|&recording| self.labels[recording]).collect()
     }
 
+    /// The first recordings with their windows.
+    pub fn first(&self, count: usize) -> Self {
+        let rows: Vec<usize> = (0..self.x.rows).filter(|&row| self.recordings[row] < count).collect();
+        Self {
+            shape: self.shape,
+            x: self.x.gather(&rows),
+            recordings: rows.iter().map(|&row| self.recordings[row]).collect(),
+            labels: self.labels.iter().take(count).copied().collect(),
+        }
+    }
+
     /// These recordings, then others of the same shape.
     ///
     /// # Panics
