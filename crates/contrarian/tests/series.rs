@@ -242,10 +242,10 @@ proptest! {
             for x in v[0].chunks(from * samples) {
                 let hidden = causal(x, from, &v[1], &length1, 0.05);
                 let inner = causal(&hidden, to, &v[2], &length2, 0.02);
-                for at in 0..to * samples {
+                for (at, inner) in inner.iter().enumerate() {
                     let (o, t) = (at / samples, at % samples);
                     let residual: f64 = (0..from).map(|c| v[3][o * from + c] * x[c * samples + t]).sum();
-                    let y = residual + inner[at];
+                    let y = residual + inner;
                     nearest = nearest.min(y.abs());
                     total += y.max(0.0).powi(2);
                 }

@@ -1,29 +1,27 @@
 use crate::InvalidParameter;
 use crate::numerics::log_p_target;
-use crate::objective::init;
 use burn::config::Config;
 use burn::module::Module;
 use burn::tensor::{Int, Tensor};
 
-/// Configuration of the [cropped loss](CroppedLoss).
+/// Configuration of the [cropped loss](CroppedLoss); it has no parameters.
 #[derive(Config, Debug)]
 pub struct CroppedLossConfig {}
 
 impl CroppedLossConfig {
-    /// There is nothing to check.
+    /// Checks the parameters: there are none.
     ///
     /// # Errors
-    /// None.
+    /// Never.
     pub fn validate(&self) -> Result<(), InvalidParameter> {
         Ok(())
     }
 
-    fn build(&self) -> CroppedLoss {
+    /// Builds the objective.
+    pub fn init(&self) -> CroppedLoss {
         CroppedLoss {}
     }
 }
-
-init!(CroppedLossConfig => CroppedLoss);
 
 /// Cross-entropy of a window by the mean log-probability of its predictions, as networks that slide over a series make
 /// several.

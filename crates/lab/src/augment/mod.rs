@@ -38,27 +38,29 @@ pub trait Augmentation: Send + Sync {
 fn scale(example: &mut [f32], by: f64, rng: &mut Xoshiro256PlusPlus) {
     if by > 0.0 {
         let factor = rng.random_range(1.0 - by..=1.0 + by) as f32;
-        example.iter_mut().for_each(|value| *value *= factor);
+        for value in example.iter_mut() {
+            *value *= factor;
+        }
     }
 }
 
 /// Sets each number to 0 with probability `share`.
 fn drop_out(example: &mut [f32], share: f64, rng: &mut Xoshiro256PlusPlus) {
     if share > 0.0 {
-        example.iter_mut().for_each(|value| {
+        for value in example.iter_mut() {
             if rng.random_bool(share) {
                 *value = 0.0;
             }
-        });
+        }
     }
 }
 
 /// Adds normal noise of standard deviation `deviation` to each number.
 fn add_noise(example: &mut [f32], deviation: f64, rng: &mut Xoshiro256PlusPlus) {
     if deviation > 0.0 {
-        example.iter_mut().for_each(|value| {
+        for value in example.iter_mut() {
             let noise: f64 = StandardNormal.sample(rng);
             *value += (deviation * noise) as f32;
-        });
+        }
     }
 }

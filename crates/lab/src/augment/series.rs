@@ -111,7 +111,9 @@ impl SeriesAugmentation {
                 for channel in x.chunks_exact_mut(samples) {
                     let normal: f64 = StandardNormal.sample(rng);
                     let factor = (1.0 + deviation * normal) as f32;
-                    channel.iter_mut().for_each(|value| *value *= factor);
+                    for value in channel.iter_mut() {
+                        *value *= factor;
+                    }
                 }
             }
             SeriesChange::Jitter { deviation } => add_noise(x, deviation, rng),
@@ -128,7 +130,11 @@ impl SeriesAugmentation {
                 self.permute(&cuts, x, rng);
             }
             SeriesChange::TimeReverse => x.chunks_exact_mut(samples).for_each(<[f32]>::reverse),
-            SeriesChange::SignFlip => x.iter_mut().for_each(|value| *value = -*value),
+            SeriesChange::SignFlip => {
+                for value in x.iter_mut() {
+                    *value = -*value;
+                }
+            }
             SeriesChange::ChannelDropout { probability } => {
                 for channel in x.chunks_exact_mut(samples) {
                     if rng.random_bool(probability) {

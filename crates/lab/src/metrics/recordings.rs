@@ -40,7 +40,9 @@ pub fn recording_average(
     }
     let mut predictions = Vec::with_capacity(count);
     for (mean, windows) in means.chunks_mut(classes).zip(&windows) {
-        mean.iter_mut().for_each(|value| *value /= windows);
+        for value in mean.iter_mut() {
+            *value /= windows;
+        }
         predictions.push((1..classes).fold(0, |best, class| if mean[class] > mean[best] { class } else { best }));
     }
     Ok(RecordingAverage { log_probabilities: means, predictions })

@@ -96,10 +96,10 @@ fn add_steps(channel: &mut [f32], rng: &mut Xoshiro256PlusPlus) {
 
 /// Fills a series with noise.
 pub fn fill_with_noise(series: &mut [f32], rng: &mut impl RngExt) {
-    series.iter_mut().for_each(|value| {
+    for value in series {
         let normal: f64 = StandardNormal.sample(rng);
         *value = normal as f32;
-    });
+    }
 }
 
 #[cfg(test)]

@@ -113,11 +113,10 @@ impl RecordingDomain {
                     background(samples, rng).into_iter().enumerate().map(|(t, noise)| noise + rhythm(t)).collect()
                 })
                 .collect();
-            for c in 0..channels {
-                let weights = &self.mixing[c * channels..][..channels];
+            for (weights, gain) in self.mixing.chunks(channels).zip(&gains) {
                 data.extend((0..samples).map(|t| {
                     let mixed: f64 = weights.iter().zip(&sources).map(|(weight, source)| weight * source[t]).sum();
-                    (gains[c] * mixed + self.interference * wave(16.0, mains_phase, t)) as f32
+                    (gain * mixed + self.interference * wave(16.0, mains_phase, t)) as f32
                 }));
             }
         }

@@ -9,11 +9,15 @@ pub fn normalise_windows(x: &mut Matrix, shape: SeriesShape, limit: f32) {
     for window in x.data.chunks_exact_mut(shape.numbers()) {
         for channel in window.chunks_exact_mut(shape.samples) {
             let mean = channel.iter().sum::<f32>() / shape.samples as f32;
-            channel.iter_mut().for_each(|value| *value -= mean);
+            for value in channel.iter_mut() {
+                *value -= mean;
+            }
         }
         let deviation = (window.iter().map(|value| value * value).sum::<f32>() / window.len() as f32).sqrt();
         let factor = if deviation > 0.0 { 1.0 / deviation } else { 0.0 };
-        window.iter_mut().for_each(|value| *value = (*value * factor).clamp(-limit, limit));
+        for value in window.iter_mut() {
+            *value = (*value * factor).clamp(-limit, limit);
+        }
     }
 }
 
@@ -44,7 +48,9 @@ impl ChannelScaler {
     pub fn apply(&self, x: &mut Matrix) {
         for (at, channel) in x.data.chunks_exact_mut(self.samples).enumerate() {
             let (mean, factor) = self.channels[at % self.channels.len()];
-            channel.iter_mut().for_each(|value| *value = (*value - mean) * factor);
+            for value in channel.iter_mut() {
+                *value = (*value - mean) * factor;
+            }
         }
     }
 }
