@@ -79,6 +79,15 @@ const PARTS: &[(&str, &[&str])] = &[
             "contrastive::negative_positive_coupling",
         ],
     ),
+        "dbpm",
+        &[
+            "contrastive::DynamicBadPairMining",
+            "contrastive::NtXentLoss::forward_by_item",
+            "negatives::PairLossMemory",
+            "negatives::BadPairMiner",
+        ],
+    ),
+    ("eeg-transfer", &["classification::CroppedLoss", "diagnostics::linear_cka"]),
     (
         "hyp-oc",
         &[

@@ -72,6 +72,16 @@ impl Measurements {
         seeds.iter().map(|measured| measured[number]).collect()
     }
 
+    /// Several numbers of an arm, by seed; `None` where the arm does not measure one of them.
+    ///
+    /// # Panics
+    /// When there is no such arm.
+    pub fn try_values<const N: usize>(&self, arm: &str, numbers: [&str; N]) -> Option<[Vec<f64>; N]> {
+        let (_, seeds) = self.arms.iter().find(|(name, _)| name == arm).unwrap_or_else(|| panic!("no arm `{arm}`"));
+        let measures_all = |measured: &Measured| numbers.iter().all(|number| measured.contains_key(number));
+        seeds.iter().all(measures_all).then(|| numbers.map(|number| self.values(arm, number)))
+    }
+
     /// Mean of one number of an arm.
     pub fn mean(&self, arm: &str, number: &str) -> f64 {
         mean(&self.values(arm, number))

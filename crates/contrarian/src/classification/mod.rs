@@ -11,6 +11,7 @@ mod brier;
 mod class_dependent;
 mod comp_sum;
 mod cos_face;
+mod cropped;
 mod cross_entropy;
 mod dice;
 mod effective_number;
@@ -50,6 +51,7 @@ pub use brier::{BrierLoss, BrierLossConfig, MseOnProbabilities, MseOnProbabiliti
 pub use class_dependent::{ClassDependentLoss, ClassDependentLossConfig, ClassDependentParts, RankingTerm};
 pub use comp_sum::{CompSumLoss, CompSumLossConfig};
 pub use cos_face::{CosFaceLoss, CosFaceLossConfig};
+pub use cropped::{CroppedLoss, CroppedLossConfig};
 pub use cross_entropy::{CrossEntropyLoss, CrossEntropyLossConfig};
 pub use dice::{BinaryDiceLoss, BinaryDiceLossConfig, MulticlassDiceLoss, MulticlassDiceLossConfig};
 pub use effective_number::{effective_number_weights, effective_number_weights_near_one, mean_one};

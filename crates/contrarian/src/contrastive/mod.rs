@@ -10,6 +10,7 @@ mod circle;
 mod class_pairs;
 mod dcl;
 mod distances;
+mod dynamic_bad_pairs;
 mod hard_contrastive;
 mod in_batch;
 mod info_nce;
@@ -32,6 +33,7 @@ pub use cacr::{
 pub use cacr_momentum::{CacrMomentumLoss, CacrMomentumLossConfig};
 pub use circle::{CircleLoss, CircleLossConfig};
 pub use dcl::{DclLoss, DclLossConfig, DclwLoss, DclwLossConfig, Direction, negative_positive_coupling};
+pub use dynamic_bad_pairs::{DynamicBadPairMining, DynamicBadPairMiningConfig};
 pub use hard_contrastive::{HardContrastiveLoss, HardContrastiveLossConfig};
 pub use info_nce::{InfoNceLoss, InfoNceLossConfig};
 pub use multi_similarity::{MultiSimilarityLoss, MultiSimilarityLossConfig};

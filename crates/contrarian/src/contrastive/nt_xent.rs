@@ -92,6 +92,20 @@ impl NtXentLoss {
         self.compute(first, second, negatives, false)
     }
 
+    /// The loss of every item, the mean over its two views: `(l_i + l_(i+n)) / 2`.
+    ///
+    /// # Shapes
+    /// - first, second: `[n, dim]`
+    /// - output: `[n]`
+    ///
+    /// # Panics
+    /// As [`forward`](Self::forward).
+    pub fn forward_by_item(&self, first: Tensor<2>, second: Tensor<2>) -> Tensor<1> {
+        let [n, _] = first.dims();
+        let of_views = self.forward_no_reduction(first, second, None).reshape([2, n]);
+        of_views.sum_dim(0).mul_scalar(0.5).reshape([n])
+    }
+
     fn compute(&self, first: Tensor<2>, second: Tensor<2>, negatives: Option<Tensor<2>>, mean: bool) -> Tensor<1> {
         let (x, y) = (unit_rows(first, self.normalize), unit_rows(second, self.normalize));
         let negatives = negatives.map(|negatives| unit_rows(negatives, self.normalize));

@@ -8,6 +8,7 @@ mod hyperbolic;
 mod metric_learning;
 mod pruning;
 mod ranking;
+mod series;
 mod spherical;
 
 use burn::config::Config;
@@ -202,9 +203,12 @@ pub fn evaluate(function: &str, params: &Map<String, Value>, inputs: &Tensors) -
         "whisker-filter" => metric_learning::filter(params, inputs)?,
         "well-discriminative-gap" => metric_learning::gap(params, inputs)?,
         "verification" => metric_learning::verification(params, inputs)?,
-        _ => {
-            contrastive::evaluate(function, params, inputs)?.ok_or_else(|| format!("unknown function `{function}`"))?
-        }
+        _ => match contrastive::evaluate(function, params, inputs)? {
+            Some(outputs) => outputs,
+            None => {
+                series::evaluate(function, params, inputs)?.ok_or_else(|| format!("unknown function `{function}`"))?
+            }
+        },
     })
 }
 

@@ -1,9 +1,11 @@
 //! Random views of examples, for objectives that learn from two views of the same thing.
 
 mod image;
+mod series;
 mod vector;
 
 pub use image::ImageAugmentation;
+pub use series::{SeriesAugmentation, SeriesChange};
 pub use vector::VectorAugmentation;
 
 use crate::data::Matrix;

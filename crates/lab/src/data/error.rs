@@ -36,6 +36,14 @@ pub enum DataError {
         /// Why, and what to do.
         reason: String,
     },
+    /// The file has no series that can be used.
+    #[error("{}: {reason}", path.display())]
+    Series {
+        /// The file.
+        path: PathBuf,
+        /// Why, and what to do.
+        reason: String,
+    },
     /// Something is wrong with a line.
     #[error("{} line {line}: {reason}", path.display())]
     Line {

@@ -1,4 +1,4 @@
-//! Tables, images and embeddings in, numbers out: loading, encoding, splitting, generating.
+//! Tables, images, series and embeddings in, numbers out: loading, encoding, splitting, generating.
 
 mod bag_set;
 mod csv_file;
@@ -14,6 +14,7 @@ mod one_class;
 mod preprocess;
 mod problem;
 mod sampling;
+pub mod series;
 mod split;
 mod table;
 mod table_encoder;
@@ -35,6 +36,8 @@ pub use one_class::one_class_rows;
 pub use preprocess::Preprocessor;
 pub use problem::{Problem, guess_target};
 pub use sampling::{Sampler, long_tail};
+pub use sampling::Sampler;
+pub use series::{SeriesSet, SeriesShape, load_ts};
 pub use split::{MIN_CLASS_ROWS, Split, class_splits, halves, hold_out, stratified_splits};
 pub use table::{Column, Table, Values};
 pub use table_encoder::TableEncoder;

@@ -1,8 +1,10 @@
 use super::adam::OnePassAdam;
 use burn::config::Config;
+use burn::module::ParamGroup;
 use burn::optim::decay::WeightDecayConfig;
 use burn::optim::momentum::MomentumConfig;
-use burn::optim::{ModuleOptimizer, SgdConfig};
+use burn::optim::{LearningRate, ModuleOptimizer, Optimizer, SgdConfig};
+use burn::tensor::{Device, Tensor};
 use contrarian::InvalidParameter;
 
 /// Which optimiser takes the steps.
@@ -135,16 +137,53 @@ impl FitConfig {
 
     /// The optimiser, for all parameters alike. Add groups with [`ModuleOptimizer::with_group`] where some differ.
     pub fn optimizer(&self) -> ModuleOptimizer {
-        let decay = (self.weight_decay > 0.0).then(|| WeightDecayConfig::new(self.weight_decay as f32));
+        self.optimizer_with_rates(&[])
+    }
+
+    /// The optimiser, with the learning rate of some groups of parameters multiplied by a factor.
+    pub fn optimizer_with_rates(&self, groups: &[(ParamGroup, f64)]) -> ModuleOptimizer {
+        let decay = self.weight_decay as f32;
         match self.optimizer {
-            OptimizerKind::Adam => ModuleOptimizer::from(OnePassAdam::new(self.weight_decay as f32)),
-            OptimizerKind::AdamW => ModuleOptimizer::from(OnePassAdam::decoupled(self.weight_decay as f32)),
+            OptimizerKind::Adam => grouped(OnePassAdam::new(decay), groups),
+            OptimizerKind::AdamW => grouped(OnePassAdam::decoupled(decay), groups),
             OptimizerKind::Sgd { momentum, nesterov } => {
                 let momentum = (momentum > 0.0)
                     .then(|| MomentumConfig::new().with_momentum(momentum).with_dampening(0.0).with_nesterov(nesterov));
-                SgdConfig::new().with_momentum(momentum).with_weight_decay(decay).init()
+                let decay = (decay > 0.0).then(|| WeightDecayConfig::new(decay));
+                grouped(SgdConfig::new().with_momentum(momentum).with_weight_decay(decay).build(), groups)
             }
         }
+    }
+}
+
+fn grouped<O: Optimizer>(optimizer: O, groups: &[(ParamGroup, f64)]) -> ModuleOptimizer {
+    groups.iter().fold(ModuleOptimizer::from(optimizer.clone()), |all, (group, factor)| {
+        all.with_group(group.clone(), ScaledRate { optimizer: optimizer.clone(), factor: *factor }, None)
+    })
+}
+
+/// An optimiser at a multiple of the loop's learning rate.
+#[derive(Clone)]
+struct ScaledRate<O> {
+    optimizer: O,
+    factor: f64,
+}
+
+impl<O: Optimizer> Optimizer for ScaledRate<O> {
+    type State<const D: usize> = O::State<D>;
+
+    fn step<const D: usize>(
+        &self,
+        rate: LearningRate,
+        tensor: Tensor<D>,
+        gradient: Tensor<D>,
+        state: Option<Self::State<D>>,
+    ) -> (Tensor<D>, Option<Self::State<D>>) {
+        self.optimizer.step(rate * self.factor, tensor, gradient, state)
+    }
+
+    fn to_device<const D: usize>(state: Self::State<D>, device: &Device) -> Self::State<D> {
+        O::to_device(state, device)
     }
 }
 

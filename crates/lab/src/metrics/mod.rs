@@ -10,8 +10,10 @@ mod neighbours;
 mod operating_point;
 pub mod pools;
 mod ranking;
+mod recordings;
 mod retrieval;
 mod threshold;
+mod transfer;
 mod verification;
 
 pub use assignment::assign;
@@ -23,8 +25,10 @@ pub use metric::{Metric, UnknownMetric, evaluate, mean_reciprocal_rank, top_k_ac
 pub use neighbours::{Distance, nearest, nearest_in};
 pub use operating_point::{ErrorRates, equal_error, error_rates, tpr_at_fpr};
 pub use ranking::average_precision;
+pub use recordings::{RecordingAverage, recording_average};
 pub use retrieval::{Retrieval, retrieval};
 pub use threshold::best_threshold;
+pub use transfer::{TransferEffect, TransferReport};
 pub use verification::{Verification, verification};
 
 /// Class probabilities of labelled rows.

@@ -153,10 +153,21 @@ impl Classifier for Mlp {
 
 /// Inverted dropout with a mask from our own generator, for the same reason as the initial weights.
 fn drop_units(x: Tensor<2>, rate: f64, rng: &mut Xoshiro256PlusPlus) -> Tensor<2> {
-    let [rows, columns] = x.dims();
+    let shape = x.dims();
+    dropout(x, shape, rate, rng)
+}
+
+/// Inverted dropout with one draw for each entry of `shape`, which is that of `x` or 1 where entries share their fate.
+pub(super) fn dropout<const D: usize>(
+    x: Tensor<D>,
+    shape: [usize; D],
+    rate: f64,
+    rng: &mut Xoshiro256PlusPlus,
+) -> Tensor<D> {
     let keep = (1.0 / (1.0 - rate)) as f32;
-    let mask: Vec<f32> = (0..rows * columns).map(|_| if rng.random_bool(rate) { 0.0 } else { keep }).collect();
-    let mask = Tensor::from_data(TensorData::new(mask, [rows, columns]), &x.device());
+    let draws = shape.iter().product();
+    let mask: Vec<f32> = (0..draws).map(|_| if rng.random_bool(rate) { 0.0 } else { keep }).collect();
+    let mask = Tensor::from_data(TensorData::new(mask, shape), &x.device());
     x * mask
 }
 

@@ -1,4 +1,4 @@
-//! Models a table or a set of images can be trained with.
+//! Models a table, a set of images or of series can be trained with.
 
 mod classifier;
 mod cnn;
@@ -6,6 +6,10 @@ mod encoder;
 mod mlp;
 mod network;
 mod one_class;
+mod series_encoder;
+mod series_network;
+mod shallow_net;
+mod tcn;
 
 pub use classifier::Classifier;
 pub use cnn::{Cnn, CnnConfig};
@@ -13,3 +17,7 @@ pub use encoder::{Encoder, EncoderConfig};
 pub use mlp::{Activation, Mlp, MlpConfig, Mode, linear};
 pub use network::{Architecture, Network, NetworkConfig};
 pub use one_class::{OneClassDetector, OneClassDetectorConfig, Separation};
+pub use series_encoder::{SeriesEncoder, SeriesEncoderConfig};
+pub use series_network::SeriesNetwork;
+pub use shallow_net::{ShallowNet, ShallowNetConfig};
+pub use tcn::{CausalConvolution, Tcn, TcnConfig, TemporalBlock, weight_norm};
