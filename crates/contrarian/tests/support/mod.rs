@@ -1,17 +1,19 @@
 //! The one table from a golden case's function and parameters to our code.
 
 mod activation;
+mod adaptation;
 mod bags;
 mod calibration;
 mod contrastive;
 mod hyperbolic;
+mod judged;
 mod metric_learning;
 mod pruning;
 mod ranking;
 mod spherical;
 
 use burn::config::Config;
-use burn::tensor::{DType, Device, Int, Tensor, TensorData};
+use burn::tensor::{DType, Device, Gradients, Int, Tensor, TensorData};
 use contrarian::classification::*;
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -73,7 +75,12 @@ fn numbers<const D: usize>(tensor: Tensor<D>) -> Vec<f64> {
 }
 
 fn gradient<const D: usize>(loss: &Tensor<1>, leaf: &Tensor<D>) -> Vec<f64> {
-    leaf.grad(&loss.backward()).map_or_else(|| vec![0.0; leaf.shape().num_elements()], numbers)
+    slope(&loss.backward(), leaf)
+}
+
+/// A leaf's part of the gradients of a loss that has several leaves.
+fn slope<const D: usize>(gradients: &Gradients, leaf: &Tensor<D>) -> Vec<f64> {
+    leaf.grad(gradients).map_or_else(|| vec![0.0; leaf.shape().num_elements()], numbers)
 }
 
 /// Defaults overwritten by the case's parameters; a parameter that the configuration lacks is an error.
@@ -201,6 +208,10 @@ pub fn evaluate(function: &str, params: &Map<String, Value>, inputs: &Tensors) -
         "batch-negative-similarities" => metric_learning::negative_similarities(params, inputs)?,
         "whisker-filter" => metric_learning::filter(params, inputs)?,
         "well-discriminative-gap" => metric_learning::gap(params, inputs)?,
+        "mk-mmd" | "gradient-reversal" | "domain-adversarial" | "adaptation-schedule" | "federated-average"
+        | "federated-vote" | "group-effect" => adaptation::evaluate(function, params, inputs)?,
+        "judge-score" | "judged-hard-negatives" | "soft-score-alignment" | "rerank-pairwise" | "rerank-listwise"
+        | "rerank-joint" => judged::evaluate(function, params, inputs)?,
         "verification" => metric_learning::verification(params, inputs)?,
         _ => {
             contrastive::evaluate(function, params, inputs)?.ok_or_else(|| format!("unknown function `{function}`"))?

@@ -176,17 +176,10 @@ impl FederatedTraining<'_> {
         self.check()?;
         let config = self.config;
         let weights: Vec<f64> = self.clients.iter().map(|client| client.y.len() as f64).collect();
-        let generator = |place: usize| {
-            let mut rng = Xoshiro256PlusPlus::seed_from_u64(self.seed);
-            (0..place).for_each(|_| rng.jump());
-            rng
-        };
-        let streams = |first: usize, rows: &dyn Fn(usize) -> usize| -> Vec<Stream> {
-            (0..self.clients.len()).map(|k| Stream::new(rows(k), generator(first + k))).collect()
-        };
-        let mut sources = streams(0, &|client| self.clients[client].y.len());
-        let mut targets = streams(self.clients.len(), &|_| self.target.rows);
-        let mut voters = generator(2 * self.clients.len());
+        // Every order of rows has a generator of its own: what is switched on does not change the others.
+        let mut seeds = Xoshiro256PlusPlus::seed_from_u64(self.seed);
+        let mut sources: Vec<Stream> = self.clients.iter().map(|own| Stream::new(own.y.len(), &mut seeds)).collect();
+        let mut targets: Vec<Stream> = self.clients.iter().map(|_| Stream::new(self.target.rows, &mut seeds)).collect();
         let mut global = model.valid();
         let mut rounds = Vec::with_capacity(config.rounds);
         for round in 0..config.rounds {
@@ -201,7 +194,7 @@ impl FederatedTraining<'_> {
             if let Some(voting) = config.voting.as_ref().filter(|voting| round + 1 >= voting.from_round) {
                 let each: Vec<Vec<usize>> = locals.iter().map(|local| decide(local, self.target)).collect();
                 votes = federated_vote(&each, self.test.classes, voting.tie, voting.minimum_votes)?;
-                global = self.fine_tune(global, &votes, voting, round, &mut voters);
+                global = self.fine_tune(global, &votes, voting, round, &mut seeds);
             }
             let accuracy = if votes.is_empty() { average_accuracy } else { self.accuracy(&global) };
             let client_accuracy = locals.iter().map(|local| self.accuracy(local)).collect();
@@ -243,7 +236,7 @@ impl FederatedTraining<'_> {
         votes: &[Option<usize>],
         voting: &Voting,
         round: usize,
-        rng: &mut Xoshiro256PlusPlus,
+        seeds: &mut Xoshiro256PlusPlus,
     ) -> M {
         let labelled: Vec<(usize, usize)> =
             votes.iter().enumerate().filter_map(|(row, label)| Some((row, (*label)?))).collect();
@@ -252,8 +245,7 @@ impl FederatedTraining<'_> {
         }
         let device = Device::flex().autodiff();
         let alpha = adaptation_schedule((round + 1) as f64 / self.config.rounds as f64, self.config.gamma);
-        let mut stream = Stream::new(labelled.len(), rng.clone());
-        rng.jump();
+        let mut stream = Stream::new(labelled.len(), seeds);
         let mut optimizer =
             FitConfig::new().with_optimizer(OptimizerKind::Sgd { momentum: 0.0, nesterov: false }).optimizer();
         let mut model = global.train();

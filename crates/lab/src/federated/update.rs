@@ -8,6 +8,7 @@ use contrarian::classification::CrossEntropyLossConfig;
 use contrarian::contrastive::normalize_rows;
 use contrarian::regularization::{MkMmdConfig, adaptation_schedule};
 use rand::rngs::Xoshiro256PlusPlus;
+use rand::{RngExt, SeedableRng};
 
 /// A network with features, a head for their classes and one for their domain.
 pub trait DomainModel: Module {
@@ -48,8 +49,9 @@ pub(super) struct Stream {
 }
 
 impl Stream {
-    pub(super) fn new(rows: usize, rng: Xoshiro256PlusPlus) -> Self {
-        Self { rows, order: Vec::new(), rng }
+    /// The generator is seeded by the next number of `seeds`.
+    pub(super) fn new(rows: usize, seeds: &mut Xoshiro256PlusPlus) -> Self {
+        Self { rows, order: Vec::new(), rng: Xoshiro256PlusPlus::seed_from_u64(seeds.random()) }
     }
 
     /// The next rows: `size` of them, or all where there are fewer.

@@ -8,11 +8,13 @@
 mod adam;
 mod clip;
 mod config;
+mod gradient_cache;
 mod one_class;
 mod run;
 mod training_loop;
 
 pub use config::{FitConfig, OptimizerKind, Schedule};
+pub use gradient_cache::gradient_cache;
 pub use one_class::{Hypersphere, OneClassError, OneClassTrainer};
 pub use run::{Batch, Examples, Fit, Validation, logits, objective_step, predict, softmax};
 pub use training_loop::{FitError, Fitted, Hooks, TrainingLoop};

@@ -6,6 +6,7 @@ mod domain;
 mod mlp;
 mod network;
 mod one_class;
+mod two_tower;
 
 pub use classifier::Classifier;
 pub use cnn::{Cnn, CnnConfig};
@@ -13,3 +14,4 @@ pub use domain::{DomainNetwork, DomainNetworkConfig};
 pub use mlp::{Activation, Mlp, MlpConfig, Mode, linear};
 pub use network::{Architecture, Network, NetworkConfig};
 pub use one_class::{OneClassDetector, OneClassDetectorConfig, Separation};
+pub use two_tower::{TwoTower, TwoTowerConfig};
