@@ -128,7 +128,9 @@ fn equal_rows_have_no_discrepancy_and_no_gradient() {
         let config = MkMmdConfig::new().with_detach_bandwidth(detach_bandwidth);
         // 0.1 has no exact mean in binary.
         for entry in [0.0, 0.1, 1e4] {
-            assert_eq!(in_f32(&[entry; 6], &[entry; 9], 3, &config), [0.0; 16], "{entry}");
+            let found = in_f32(&[entry; 6], &[entry; 9], 3, &config);
+            // A sum of fives with weights that add up to 0 but for their rounding.
+            assert!(found[0].abs() < 1e-6 && found[1..] == [0.0; 15], "{entry}: {found:?}");
         }
         assert_eq!(in_f32(&[0.3], &[0.3], 1, &config), [0.0; 3]);
     }

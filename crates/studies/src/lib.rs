@@ -21,9 +21,11 @@ mod correctness_calibration;
 mod crrelu;
 mod dice;
 mod ens_loss;
+mod fedka;
 mod hyp_oc;
 mod ldr;
 mod neural_collapse;
+mod unime_v2;
 mod z_loss;
 
 pub use claim::{Claim, Evidence, Judged, Test, judge};

@@ -49,6 +49,15 @@ const PARTS: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "fedka",
+        &[
+            "regularization::MkMmd",
+            "regularization::adaptation_schedule",
+            "adversarial::DomainAdversarialLoss",
+            "adversarial::gradient_reversal",
+        ],
+    ),
+    (
         "hyp-oc",
         &[
             "hyperbolic::PoincareBall",
@@ -64,6 +73,16 @@ const PARTS: &[(&str, &[&str])] = &[
             "diagnostics::ImbalancedGeometry",
             "diagnostics::UnconstrainedFeatureObjective",
             "diagnostics::DeepLinearHead",
+        ],
+    ),
+    (
+        "unime-v2",
+        &[
+            "negatives::JudgedHardNegatives",
+            "ranking::SoftScoreAlignment",
+            "ranking::RerankPairwiseLoss",
+            "ranking::RerankListwiseLoss",
+            "ranking::RerankJointLoss",
         ],
     ),
     ("z-loss", &["classification::FactoredOutput", "classification::TwoLevelSoftmax"]),

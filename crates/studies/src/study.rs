@@ -183,9 +183,11 @@ pub static STUDIES: &[Study] = &[
     crate::crrelu::STUDY,
     crate::dice::STUDY,
     crate::ens_loss::STUDY,
+    crate::fedka::STUDY,
     crate::hyp_oc::STUDY,
     crate::ldr::STUDY,
     crate::neural_collapse::STUDY,
+    crate::unime_v2::STUDY,
     crate::z_loss::STUDY,
 ];
 

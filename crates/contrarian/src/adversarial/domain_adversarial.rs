@@ -49,7 +49,10 @@ impl DomainAdversarialLoss {
     /// As [`forward`](Self::forward).
     pub fn forward_no_reduction(&self, source_logits: Tensor<2>, target_logits: Tensor<2>) -> (Tensor<1>, Tensor<1>) {
         let (n, m) = (source_logits.dims()[0], target_logits.dims()[0]);
-        assert!(n > 0 && m > 0, "a domain loss needs rows of both domains, got {n} of the source and {m} of the target");
+        assert!(
+            n > 0 && m > 0,
+            "a domain loss needs rows of both domains, got {n} of the source and {m} of the target"
+        );
         (softplus(binary_score(source_logits)), softplus(binary_score(target_logits).neg()))
     }
 }

@@ -104,7 +104,8 @@ impl JudgedHardNegatives {
         scores.iter().enumerate().try_for_each(|(at, &value)| score(&format!("scores[{at}]"), value))?;
         let threshold = positive_score - self.margin;
         let kept: Vec<usize> = (0..scores.len()).filter(|&at| scores[at] <= threshold).collect();
-        let order = (0..self.stride.min(kept.len())).flat_map(|start| kept[start..].iter().step_by(self.stride).copied());
+        let order =
+            (0..self.stride.min(kept.len())).flat_map(|start| kept[start..].iter().step_by(self.stride).copied());
         // `cycle` of nothing ends at once.
         let indices = order.cycle().take(self.count).collect();
         let repeated = if kept.is_empty() { 0 } else { self.count.saturating_sub(kept.len()) };

@@ -42,7 +42,8 @@ impl SoftScoreAlignmentConfig {
     /// # Errors
     /// Names the first parameter outside its range.
     pub fn validate(&self) -> Result<(), InvalidParameter> {
-        let positive = |field: &str, value: f64| require(value > 0.0 && value.is_finite(), field, value, "finite and above 0");
+        let positive =
+            |field: &str, value: f64| require(value > 0.0 && value.is_finite(), field, value, "finite and above 0");
         positive("temperature", self.temperature)?;
         positive("score_temperature", self.score_temperature.unwrap_or(self.temperature))?;
         require(self.epsilon >= 0.0 && self.epsilon.is_finite(), "epsilon", self.epsilon, "finite and at least 0")

@@ -4,7 +4,7 @@ use crate::error::require;
 use crate::objective::init;
 use burn::config::Config;
 use burn::module::Module;
-use burn::tensor::Tensor;
+use burn::tensor::{Tensor, TensorData};
 
 /// Configuration of the [multi-kernel maximum mean discrepancy](MkMmd).
 #[derive(Config, Debug)]
@@ -58,7 +58,7 @@ init!(MkMmdConfig => MkMmd);
 /// ```
 ///
 /// with source rows `x`, target rows `y`, `K` kernels, multiplier `M`, and `B` replaced by `bandwidth` where that is given. It
-/// is 0 for equal sets and where all rows are equal, else above 0; as a row meets itself, two samples of one distribution have
+/// is 0 (up to rounding) for equal sets and where all rows are equal, else above 0; as a row meets itself, two samples of one distribution have
 /// a positive value that falls with their sizes.
 ///
 /// With the width detached (the default, as in the authors' code) an optimiser can lower the loss by shrinking all features.
@@ -111,30 +111,32 @@ impl MkMmd {
         // Distances do not change when everything is moved, and have most digits around the mean. The move by a row comes first
         // because it makes equal rows zeros, to the bit.
         let first = source.clone().detach().narrow(0, 0, 1);
-        let (x, y) = (source - first.clone(), target - first);
-        let centre = Tensor::cat(vec![x.clone(), y.clone()], 0).detach().mean_dim(0);
-        let (x, y) = (x - centre.clone(), y - centre);
-        let narrowest = self.narrowest(&x, &y);
-        let mean = |a: &Tensor<2>, b: &Tensor<2>| self.mean_kernel(a.clone(), b.clone(), narrowest.clone());
-        mean(&x, &x) + mean(&y, &y) - mean(&x, &y).mul_scalar(2.0)
+        let rows = Tensor::cat(vec![source, target], 0) - first;
+        let rows = rows.clone() - rows.detach().mean_dim(0);
+        // The three means are one quadratic form, with 1/n at the source's rows and -1/m at the target's.
+        let shares: Vec<f64> = std::iter::repeat_n(1.0 / n as f64, n).chain(vec![-1.0 / m as f64; m]).collect();
+        let shares = TensorData::new(shares, [1, n + m]).convert_dtype(rows.dtype());
+        let shares = Tensor::<2>::from_data(shares, (&rows.device(), rows.dtype()));
+        let width = self.narrowest(&rows);
+        shares.clone().matmul(self.kernels(rows, width)).matmul(shares.transpose()).reshape([1])
     }
 
     /// The width `b0` of the first kernel, `[1, 1]`, from centred rows.
-    fn narrowest(&self, x: &Tensor<2>, y: &Tensor<2>) -> Tensor<2> {
-        let rows = x.dims()[0] + y.dims()[0];
-        let spread = x.clone().square().sum() + y.clone().square().sum();
+    fn narrowest(&self, rows: &Tensor<2>) -> Tensor<2> {
+        let others = (rows.dims()[0] - 1) as f64;
+        let spread = rows.clone().square().sum();
         let mean = match self.bandwidth {
             Some(bandwidth) => spread.detach().zeros_like().add_scalar(bandwidth),
-            None if self.detach_bandwidth => spread.detach().mul_scalar(2.0 / (rows - 1) as f64),
-            None => spread.mul_scalar(2.0 / (rows - 1) as f64),
+            None if self.detach_bandwidth => spread.detach().mul_scalar(2.0 / others),
+            None => spread.mul_scalar(2.0 / others),
         };
         let share = self.multiplier.powf((self.kernels / 2) as f64);
         mean.clamp_min(NARROWEST).mul_scalar(1.0 / share).reshape([1, 1])
     }
 
-    /// The mean over all pairs of the sum of the kernels, `[1]`.
-    fn mean_kernel(&self, a: Tensor<2>, b: Tensor<2>, narrowest: Tensor<2>) -> Tensor<1> {
-        let distances = safe_squared_distances(a, b).neg() / narrowest;
+    /// The sum of the kernels for every pair of rows.
+    fn kernels(&self, rows: Tensor<2>, narrowest: Tensor<2>) -> Tensor<2> {
+        let distances = safe_squared_distances(rows.clone(), rows).neg() / narrowest;
         let width = |kernel: usize| self.multiplier.powf(kernel as f64);
         if self.multiplier == 2.0 {
             // From the widest kernel on, each is the square of the one before: exponentials are what costs.
@@ -144,9 +146,9 @@ impl MkMmd {
                 kernel = kernel.square();
                 sum = sum + kernel.clone();
             }
-            return sum.mean();
+            return sum;
         }
         let kernel = |i: usize| distances.clone().mul_scalar(1.0 / width(i)).exp();
-        (1..self.kernels).fold(kernel(0), |sum, i| sum + kernel(i)).mean()
+        (1..self.kernels).fold(kernel(0), |sum, i| sum + kernel(i))
     }
 }

@@ -208,9 +208,18 @@ pub fn evaluate(function: &str, params: &Map<String, Value>, inputs: &Tensors) -
         "batch-negative-similarities" => metric_learning::negative_similarities(params, inputs)?,
         "whisker-filter" => metric_learning::filter(params, inputs)?,
         "well-discriminative-gap" => metric_learning::gap(params, inputs)?,
-        "mk-mmd" | "gradient-reversal" | "domain-adversarial" | "adaptation-schedule" | "federated-average"
-        | "federated-vote" | "group-effect" => adaptation::evaluate(function, params, inputs)?,
-        "judge-score" | "judged-hard-negatives" | "soft-score-alignment" | "rerank-pairwise" | "rerank-listwise"
+        "mk-mmd"
+        | "gradient-reversal"
+        | "domain-adversarial"
+        | "adaptation-schedule"
+        | "federated-average"
+        | "federated-vote"
+        | "group-effect" => adaptation::evaluate(function, params, inputs)?,
+        "judge-score"
+        | "judged-hard-negatives"
+        | "soft-score-alignment"
+        | "rerank-pairwise"
+        | "rerank-listwise"
         | "rerank-joint" => judged::evaluate(function, params, inputs)?,
         "verification" => metric_learning::verification(params, inputs)?,
         _ => {

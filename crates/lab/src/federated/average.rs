@@ -139,14 +139,14 @@ mod tests {
         let mean = |of: &dyn Fn(&Net) -> Vec<f32>| -> Vec<f32> {
             of(&clients[0].valid()).iter().zip(of(&clients[1].valid())).map(|(a, b)| 0.75 * a + 0.25 * b).collect()
         };
-        let parts: [&dyn Fn(&Net) -> Vec<f32>; 4] = [
-            &|net| floats(net.linear.weight.val()),
-            &|net| floats(net.norm.gamma.val()),
-            &|net| floats(net.norm.running_mean.value()),
-            &|net| floats(net.norm.running_var.value()),
+        let parts: [fn(&Net) -> Vec<f32>; 4] = [
+            |net| floats(net.linear.weight.val()),
+            |net| floats(net.norm.gamma.val()),
+            |net| floats(net.norm.running_mean.value()),
+            |net| floats(net.norm.running_var.value()),
         ];
         for part in parts {
-            for (found, expected) in part(&average).iter().zip(mean(part)) {
+            for (found, expected) in part(&average).iter().zip(mean(&part)) {
                 // A sum of two numbers of order 1 in f32.
                 assert!((found - expected).abs() < 1e-6, "{found} against {expected}");
             }

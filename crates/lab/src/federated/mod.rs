@@ -4,6 +4,8 @@
 //! [`federated_average`] of any Burn modules, [`federated_vote`], [`group_effect`].
 
 mod average;
+#[cfg(test)]
+mod tests;
 mod training;
 mod update;
 mod vote;

@@ -272,10 +272,8 @@ impl FederatedTraining<'_> {
         }
         let (columns, classes) = (self.target.cols, self.test.classes);
         let sets = self.clients.iter().enumerate().map(|(k, set)| (format!("rows of client {k}"), &set.x, set.classes));
-        let others = [
-            ("target rows".to_string(), self.target, classes),
-            ("test rows".to_string(), &self.test.x, classes),
-        ];
+        let others =
+            [("target rows".to_string(), self.target, classes), ("test rows".to_string(), &self.test.x, classes)];
         for (what, x, found) in sets.chain(others) {
             let reason = match () {
                 () if x.rows == 0 => "there are none".to_string(),

@@ -41,7 +41,9 @@ pub fn federated_vote(
     }
     let label = |row: usize| {
         let mut counts = vec![0usize; classes];
-        votes.iter().for_each(|votes| counts[votes[row]] += 1);
+        for votes in votes {
+            counts[votes[row]] += 1;
+        }
         let most = counts.iter().copied().max().unwrap_or(0);
         let mut winners = (0..classes).filter(|&class| counts[class] == most);
         let first = winners.next();

@@ -119,12 +119,7 @@ impl JudgedScores {
     ///
     /// # Errors
     /// When the judge does not answer or answers with no score. Its other answers are kept.
-    pub fn scores(
-        &mut self,
-        judge: &dyn Judge,
-        query: usize,
-        candidates: &[usize],
-    ) -> Result<Vec<f64>, JudgeError> {
+    pub fn scores(&mut self, judge: &dyn Judge, query: usize, candidates: &[usize]) -> Result<Vec<f64>, JudgeError> {
         let mut missing: Vec<(usize, usize)> = Vec::new();
         for &candidate in candidates {
             let pair = (query, candidate);

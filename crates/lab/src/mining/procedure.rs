@@ -81,7 +81,9 @@ impl HardNegativeMining {
                 documents.rows,
                 documents.cols
             );
-            return Err(MiningError::Data(format!("{sizes}; needed are a positive a query, one length, two documents")));
+            return Err(MiningError::Data(format!(
+                "{sizes}; needed are a positive a query, one length, two documents"
+            )));
         }
         if let Some((query, &positive)) = positives.iter().enumerate().find(|(_, at)| **at >= documents.rows) {
             let reason = format!("the positive {positive} of query {query} is none of {} documents", documents.rows);

@@ -50,8 +50,9 @@ pub fn split(images: &Dataset, target: usize, seed: u64) -> Split {
     let mut order: Vec<usize> = (0..images.y.len()).collect();
     order.shuffle(&mut rng);
     let size = order.len() / STYLES;
-    let mut domains: Vec<Dataset> =
-        (0..STYLES).map(|style| styled(&images.select(&order[style * size..(style + 1) * size]), style, &mut rng)).collect();
+    let mut domains: Vec<Dataset> = (0..STYLES)
+        .map(|style| styled(&images.select(&order[style * size..(style + 1) * size]), style, &mut rng))
+        .collect();
     let adapted = domains.remove(target);
     let [target, test] = adapted.parts([size / 2, size - size / 2]);
     Split { clients: domains, target, test }
@@ -117,7 +118,8 @@ mod tests {
         // Every image is a constant that names it.
         let rows = 50;
         let data: Vec<f32> = (0..rows * PIXELS).map(|at| (at / PIXELS) as f32 / rows as f32).collect();
-        let images = Dataset { x: Matrix { rows, cols: PIXELS, data }, y: (0..rows).map(|row| row % 2).collect(), classes: 2 };
+        let images =
+            Dataset { x: Matrix { rows, cols: PIXELS, data }, y: (0..rows).map(|row| row % 2).collect(), classes: 2 };
         let found = split(&images, 4, 1);
         assert_eq!((found.clients.len(), found.target.y.len(), found.test.y.len()), (4, 5, 5));
         assert_eq!(found.pooled().y.len(), 40);

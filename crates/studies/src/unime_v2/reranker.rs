@@ -40,18 +40,19 @@ pub fn rerank(
         .iter()
         .zip(&found)
         .map(|(&query, found)| {
-            let scores = answers(topics, model, &vec![query; found.len()], found).into_data().iter::<f32>();
-            let scores: Vec<f32> = scores.collect();
-            let best = best_by(0..found.len(), |&at| f64::from(scores[2 * at] - scores[2 * at + 1]));
+            let pairs = products(topics, &vec![query; found.len()], found).inner();
+            let answers = model.logits(pairs, &mut Mode::Inference).into_data();
+            let answers: Vec<f64> = answers.iter::<f64>().collect();
+            let best = best_by(0..found.len(), |&at| answers[2 * at] - answers[2 * at + 1]);
             f64::from(u8::from(best.map(|at| found[at]) == Some(query)))
         })
         .collect();
     Ok(Measured::from([("recall@1", mean(&hits))]))
 }
 
-/// Logits of yes and no for each pair, from the 40 products of what is seen of the two.
-fn answers(topics: &Topics, model: &Mlp, queries: &[usize], documents: &[usize]) -> Tensor<2> {
-    model.logits(input(&topics.queries, queries) * input(&topics.documents, documents), &mut Mode::Inference)
+/// What the scorer sees of each pair: the 40 products of what is seen of the two.
+fn products(topics: &Topics, queries: &[usize], documents: &[usize]) -> Tensor<2> {
+    input(&topics.queries, queries) * input(&topics.documents, documents)
 }
 
 fn loss(topics: &Topics, model: &Mlp, mined: &MinedNegatives, batch: &[usize], joint: bool) -> Tensor<1> {
@@ -61,7 +62,9 @@ fn loss(topics: &Topics, model: &Mlp, mined: &MinedNegatives, batch: &[usize], j
     let listed = |row: usize| std::iter::once(topics.train[row]).chain(mined.negatives[row][..LISTED].iter().copied());
     let documents: Vec<usize> = batch.iter().flat_map(|&row| listed(row)).collect();
     let repeated: Vec<usize> = queries.iter().flat_map(|&query| [query; LISTED + 1]).collect();
-    let logits = answers(topics, model, &repeated, &documents).reshape([n, LISTED + 1, 2]);
+    // Logits of yes and no for each pair.
+    let logits = model.logits(products(topics, &repeated, &documents), &mut Mode::Inference);
+    let logits = logits.reshape([n, LISTED + 1, 2]);
     let of = |place: usize| logits.clone().narrow(1, place, 1).reshape([n, 2]);
     if !joint {
         return RerankPairwiseLossConfig::new().init().forward(of(0), of(1));

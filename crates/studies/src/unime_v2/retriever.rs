@@ -1,6 +1,6 @@
 //! The embedding model: its two phases of training and its scores on the test queries.
 
-use super::topics::{OBSERVED, TrainJudge, Topics};
+use super::topics::{OBSERVED, Topics, TrainJudge};
 use crate::support::{Measured, mean};
 use burn::module::Module;
 use burn::tensor::{Device, Tensor, TensorData};
@@ -57,7 +57,7 @@ impl Budget {
 /// The first phase, which all arms share: InfoNCE with the batch's documents.
 pub fn start(topics: &Topics, budget: Budget, seed: u64) -> Result<TwoTower, String> {
     let model = TwoTowerConfig::new(OBSERVED, OBSERVED).init(&Device::flex().autodiff(), seed);
-    train(topics, model, budget, seed, &in_batch)
+    Training { topics, budget, seed }.run(model, &all(topics), |model, rows| in_batch(model, topics, rows))
 }
 
 /// What the judge and the search make of the training queries.
@@ -70,11 +70,20 @@ pub fn mine(topics: &Topics, model: &TwoTower) -> Result<MinedNegatives, String>
 }
 
 /// The second phase, from the first's model.
-pub fn go_on(topics: &Topics, model: TwoTower, mined: &MinedNegatives, arm: Arm, budget: Budget, seed: u64) -> Result<TwoTower, String> {
+pub fn go_on(
+    topics: &Topics,
+    model: TwoTower,
+    mined: &MinedNegatives,
+    arm: Arm,
+    budget: Budget,
+    seed: u64,
+) -> Result<TwoTower, String> {
+    let training = Training { topics, budget, seed: seed.wrapping_add(1) };
     let model = model.train();
-    let seed = seed.wrapping_add(1);
+    // Without negatives there is nothing to align.
+    let judged: Vec<usize> = (0..mined.negatives.len()).filter(|&row| !mined.negatives[row].is_empty()).collect();
     match arm {
-        Arm::InBatch => train(topics, model, budget, seed, &in_batch),
+        Arm::InBatch => training.run(model, &all(topics), |model, rows| in_batch(model, topics, rows)),
         Arm::Unfiltered => {
             let (queries, documents) = model.embed(&topics.queries.gather(&topics.train), &topics.documents);
             let mut nearest = nearest_in(&queries, &documents, NEGATIVES + 1, Distance::Cosine);
@@ -82,21 +91,23 @@ pub fn go_on(topics: &Topics, model: TwoTower, mined: &MinedNegatives, arm: Arm,
                 found.retain(|document| document != own);
                 found.truncate(NEGATIVES);
             }
-            train(topics, model, budget, seed, &|model, topics, rows| with_negatives(model, topics, rows, &nearest))
+            training.run(model, &all(topics), |model, rows| with_negatives(model, topics, rows, &nearest))
         }
-        Arm::Judged => train(topics, model, budget, seed, &|model, topics, rows| {
-            with_negatives(model, topics, rows, &mined.negatives)
-        }),
-        Arm::Soft(divergence) => train(topics, model, budget, seed, &|model, topics, rows| {
+        Arm::Judged => {
+            training.run(model, &all(topics), |model, rows| with_negatives(model, topics, rows, &mined.negatives))
+        }
+        Arm::Soft(divergence) => {
             let alignment = SoftScoreAlignmentConfig::new()
                 .with_temperature(TEMPERATURE)
                 .with_score_temperature(Some(SCORE_TEMPERATURE))
                 .with_divergence(divergence)
                 .init();
-            let (similarities, scores) = candidates(model, topics, rows, mined);
-            alignment.forward(similarities, scores)
-        }),
-        Arm::MarginMse => train(topics, model, budget, seed, &|model, topics, rows| {
+            training.run(model, &judged, |model, rows| {
+                let (similarities, scores) = candidates(model, topics, rows, mined);
+                alignment.forward(similarities, scores)
+            })
+        }
+        Arm::MarginMse => training.run(model, &judged, |model, rows| {
             let (similarities, scores) = candidates(model, topics, rows, mined);
             let margins = |x: Tensor<2>| x.clone().narrow(1, 0, 1) - x.narrow(1, 1, NEGATIVES);
             (margins(similarities) - margins(scores)).square().mean()
@@ -104,16 +115,35 @@ pub fn go_on(topics: &Topics, model: TwoTower, mined: &MinedNegatives, arm: Arm,
     }
 }
 
-type Step<'a> = &'a dyn Fn(&TwoTower, &Topics, &[usize]) -> Tensor<1>;
+/// Queries are numbered as in [`Topics::train`].
+fn all(topics: &Topics) -> Vec<usize> {
+    (0..topics.train.len()).collect()
+}
 
-/// Trains over the queries to train with; rows are their numbers there.
-fn train(topics: &Topics, model: TwoTower, budget: Budget, seed: u64, step: Step) -> Result<TwoTower, String> {
-    let rows = topics.train.len();
-    let config = budget.config(rows);
-    let fitted = TrainingLoop::new(&config, Sampler::Shuffled { rows }, seed)
-        .run(model, |model, rows, _| step(model, topics, rows))
-        .map_err(|error| error.to_string())?;
-    Ok(fitted.model)
+struct Training<'a> {
+    topics: &'a Topics,
+    budget: Budget,
+    seed: u64,
+}
+
+impl Training<'_> {
+    /// Trains over these of the queries to train with.
+    fn run(
+        &self,
+        model: TwoTower,
+        queries: &[usize],
+        step: impl Fn(&TwoTower, &[usize]) -> Tensor<1>,
+    ) -> Result<TwoTower, String> {
+        if queries.is_empty() {
+            return Err("no query has a negative that the judge finds worse than its positive".into());
+        }
+        let config = self.budget.config(self.topics.train.len());
+        let batch = |at: &[usize]| at.iter().map(|&at| queries[at]).collect::<Vec<_>>();
+        TrainingLoop::new(&config, Sampler::Shuffled { rows: queries.len() }, self.seed)
+            .run(model, |model, at, _| step(model, &batch(at)))
+            .map(|fitted| fitted.model)
+            .map_err(|error| error.to_string())
+    }
 }
 
 pub fn input(x: &Matrix, rows: &[usize]) -> Tensor<2> {
@@ -158,14 +188,9 @@ fn with_negatives(model: &TwoTower, topics: &Topics, rows: &[usize], negatives: 
     loss.forward(Tensor::cat(vec![scores, own], 1), None)
 }
 
-/// Similarities and judge's scores of the positive and the judged negatives, `[batch, 1 + NEGATIVES]` each. Queries without
-/// negatives have nothing to align and are left out.
+/// Similarities and judge's scores of the positive and the judged negatives, `[batch, 1 + NEGATIVES]` each.
 fn candidates(model: &TwoTower, topics: &Topics, rows: &[usize], mined: &MinedNegatives) -> (Tensor<2>, Tensor<2>) {
-    let mut rows: Vec<usize> = rows.iter().copied().filter(|&row| !mined.negatives[row].is_empty()).collect();
-    if rows.is_empty() {
-        rows = (0..mined.negatives.len()).filter(|&row| !mined.negatives[row].is_empty()).take(1).collect();
-    }
-    let (queries, documents) = pairs(model, topics, &rows);
+    let (queries, documents) = pairs(model, topics, rows);
     let negatives: Vec<usize> = rows.iter().flat_map(|&row| mined.negatives[row].iter().copied()).collect();
     let positive = (queries.clone() * documents).sum_dim(1);
     let similarities = Tensor::cat(vec![positive, to_own(model, topics, &queries, &negatives)], 1);

@@ -2,9 +2,9 @@
 
 use contrarian_lab::data::Matrix;
 use contrarian_lab::mining::Judge;
+use rand::SeedableRng;
 use rand::rngs::Xoshiro256PlusPlus;
 use rand::seq::SliceRandom;
-use rand::SeedableRng;
 use rand_distr::{Distribution, StandardNormal};
 
 /// Length of a latent vector.
