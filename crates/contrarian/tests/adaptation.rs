@@ -188,8 +188,8 @@ fn an_empty_set_is_refused() {
 fn the_schedule_starts_at_nothing_and_is_steeper_with_gamma() {
     assert_eq!(adaptation_schedule(0.0, 5.0), 0.0);
     assert_eq!((adaptation_schedule(-1.0, 5.0), adaptation_schedule(7.0, 5.0)), (0.0, adaptation_schedule(1.0, 5.0)));
-    for p in [0.1, 0.4, 0.9] {
-        let plain = 2.0 / (1.0 + (-5.0 * p as f64).exp()) - 1.0;
+    for p in [0.1f64, 0.4, 0.9] {
+        let plain = 2.0 / (1.0 + (-5.0 * p).exp()) - 1.0;
         assert!((adaptation_schedule(p, 5.0) - plain).abs() < 1e-15);
         assert!(adaptation_schedule(p, 10.0) > adaptation_schedule(p, 5.0));
     }

@@ -9,17 +9,18 @@ use contrarian_lab::federated::{Tie, federated_average, federated_vote, group_ef
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-pub fn evaluate(function: &str, params: &Map<String, Value>, inputs: &Tensors) -> Result<Outputs, String> {
-    match function {
-        "mk-mmd" => discrepancy(params, inputs),
-        "gradient-reversal" => reversal(params, inputs),
-        "domain-adversarial" => domains(params, inputs),
-        "adaptation-schedule" => schedule(params, inputs),
-        "federated-average" => average(params, inputs),
-        "federated-vote" => vote(params, inputs),
-        "group-effect" => effect(inputs),
-        other => Err(format!("unknown function `{other}`")),
-    }
+/// `None` for a function of another room.
+pub fn evaluate(function: &str, params: &Map<String, Value>, inputs: &Tensors) -> Result<Option<Outputs>, String> {
+    Ok(Some(match function {
+        "mk-mmd" => discrepancy(params, inputs)?,
+        "gradient-reversal" => reversal(params, inputs)?,
+        "domain-adversarial" => domains(params, inputs)?,
+        "adaptation-schedule" => schedule(params, inputs)?,
+        "federated-average" => average(params, inputs)?,
+        "federated-vote" => vote(params, inputs)?,
+        "group-effect" => effect(inputs)?,
+        _ => return Ok(None),
+    }))
 }
 
 fn discrepancy(params: &Map<String, Value>, inputs: &Tensors) -> Result<Outputs, String> {
@@ -50,21 +51,18 @@ impl Reversal {
 /// The gradient is that of the sum of the values times the `cotangent`, all ones without one.
 fn reversal(params: &Map<String, Value>, inputs: &Tensors) -> Result<Outputs, String> {
     let Reversal { alpha } = read(params)?;
-    let x = inputs.float::<2>(if inputs.has("features") { "features" } else { "x" })?;
+    let flat = |name: &str| inputs.get(name).map(|(_, data)| inputs.make::<1>(&[data.len()], data));
+    let named = |names: &[&'static str]| names.iter().copied().find(|name| inputs.has(name));
+    let x = flat(named(&["x", "features", "input"]).unwrap_or("x"))?.require_grad();
     let value = gradient_reversal(x.clone(), alpha);
-    let cotangent = ["cotangent", "upstream", "grad_output"].into_iter().find(|name| inputs.has(name));
-    let weighted = match cotangent {
-        Some(name) => value.clone() * inputs.float::<2>(name)?.detach(),
+    let weighted = match named(&["cotangent", "upstream", "grad_output"]) {
+        Some(name) => value.clone() * flat(name)?,
         None => value.clone(),
     };
     let (found, turned) = (numbers(value), gradient(&weighted.sum(), &x));
-    Ok(Outputs::from([
-        ("value", found.clone()),
-        ("output", found),
-        ("grad_x", turned.clone()),
-        ("grad_features", turned.clone()),
-        ("gradient", turned),
-    ]))
+    let gradients = ["grad_x", "grad_features", "grad_input", "gradient"].map(|name| (name, turned.clone()));
+    let values = ["value", "output"].map(|name| (name, found.clone()));
+    Ok(gradients.into_iter().chain(values).collect())
 }
 
 fn domains(params: &Map<String, Value>, inputs: &Tensors) -> Result<Outputs, String> {
@@ -106,12 +104,16 @@ struct Nothing {}
 fn average(params: &Map<String, Value>, inputs: &Tensors) -> Result<Outputs, String> {
     let Nothing {} = read(params)?;
     let parameters = inputs.float::<2>("parameters")?.detach();
-    let (_, weights) = inputs.get("weights")?;
     let [clients, size] = parameters.dims();
+    let weights = match inputs.has("weights") {
+        true => inputs.get("weights")?.1.clone(),
+        false => vec![1.0; clients],
+    };
     let client = |k: usize| Param::from_tensor(parameters.clone().narrow(0, k, 1).reshape([size]));
     let clients: Vec<Param<Tensor<1>>> = (0..clients).map(client).collect();
-    let average = federated_average(&clients, weights).map_err(|error| error.to_string())?;
-    Ok(Outputs::from([("average", numbers(average.val()))]))
+    let average = federated_average(&clients, &weights).map_err(|error| error.to_string())?;
+    let average = numbers(average.val());
+    Ok(Outputs::from([("average", average.clone()), ("value", average)]))
 }
 
 #[derive(Deserialize)]

@@ -6,14 +6,15 @@ use contrarian::ranking::*;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-pub fn evaluate(function: &str, params: &Map<String, Value>, inputs: &Tensors) -> Result<Outputs, String> {
-    match function {
-        "judge-score" => score(params, inputs),
-        "judged-hard-negatives" => mine(params, inputs),
-        "soft-score-alignment" => align(params, inputs),
-        "rerank-pairwise" | "rerank-listwise" | "rerank-joint" => rerank(function, params, inputs),
-        other => Err(format!("unknown function `{other}`")),
-    }
+/// `None` for a function of another room.
+pub fn evaluate(function: &str, params: &Map<String, Value>, inputs: &Tensors) -> Result<Option<Outputs>, String> {
+    Ok(Some(match function {
+        "judge-score" => score(params, inputs)?,
+        "judged-hard-negatives" => mine(params, inputs)?,
+        "soft-score-alignment" => align(params, inputs)?,
+        "rerank-pairwise" | "rerank-listwise" | "rerank-joint" => rerank(function, params, inputs)?,
+        _ => return Ok(None),
+    }))
 }
 
 #[derive(Deserialize)]

@@ -208,23 +208,11 @@ pub fn evaluate(function: &str, params: &Map<String, Value>, inputs: &Tensors) -
         "batch-negative-similarities" => metric_learning::negative_similarities(params, inputs)?,
         "whisker-filter" => metric_learning::filter(params, inputs)?,
         "well-discriminative-gap" => metric_learning::gap(params, inputs)?,
-        "mk-mmd"
-        | "gradient-reversal"
-        | "domain-adversarial"
-        | "adaptation-schedule"
-        | "federated-average"
-        | "federated-vote"
-        | "group-effect" => adaptation::evaluate(function, params, inputs)?,
-        "judge-score"
-        | "judged-hard-negatives"
-        | "soft-score-alignment"
-        | "rerank-pairwise"
-        | "rerank-listwise"
-        | "rerank-joint" => judged::evaluate(function, params, inputs)?,
         "verification" => metric_learning::verification(params, inputs)?,
-        _ => {
-            contrastive::evaluate(function, params, inputs)?.ok_or_else(|| format!("unknown function `{function}`"))?
-        }
+        _ => [contrastive::evaluate, adaptation::evaluate, judged::evaluate]
+            .iter()
+            .find_map(|room| room(function, params, inputs).transpose())
+            .ok_or_else(|| format!("unknown function `{function}`"))??,
     })
 }
 

@@ -81,3 +81,34 @@ fn matrix(x: Tensor<2>) -> Matrix {
     let [rows, cols] = x.dims();
     Matrix { rows, cols, data: x.into_data().iter::<f32>().collect() }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn towers_differ_and_end_on_the_sphere() {
+        let model = TwoTowerConfig::new(3, 3).with_width(8).with_dim(4).init(&Device::flex(), 1);
+        let x = Matrix { rows: 2, cols: 3, data: vec![1.0, -2.0, 0.5, 0.0, 1.0, 2.0] };
+        let (queries, documents) = model.embed(&x, &x);
+        assert_ne!(queries, documents);
+        for row in 0..2 {
+            for embedded in [&queries, &documents] {
+                let length: f32 = embedded.row(row).iter().map(|value| value * value).sum();
+                assert!((length - 1.0).abs() < 1e-6, "{length}");
+            }
+        }
+        assert_eq!(
+            model.embed(&x, &x),
+            TwoTowerConfig::new(3, 3).with_width(8).with_dim(4).init(&Device::flex(), 1).embed(&x, &x)
+        );
+    }
+
+    #[test]
+    fn sizes_out_of_range_are_named() {
+        let field = |config: TwoTowerConfig| config.validate().map_err(|error| error.field);
+        assert_eq!(field(TwoTowerConfig::new(3, 3)), Ok(()));
+        assert_eq!(field(TwoTowerConfig::new(3, 3).with_dim(1)), Err("dim".into()));
+        assert_eq!(field(TwoTowerConfig::new(3, 0)), Err("inputs".into()));
+    }
+}
