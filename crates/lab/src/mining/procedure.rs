@@ -120,7 +120,9 @@ impl HardNegativeMining {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::mining::ScriptedJudge;
+    use crate::mining::{ModelJudge, ScriptedJudge};
+    use crate::model::{MlpConfig, Mode};
+    use burn::tensor::{Device, Tensor, TensorData};
 
     /// Documents on a quarter circle, in order of their angle; the query lies at angle 0.
     fn circle(angles: &[f32]) -> Matrix {
@@ -150,6 +152,30 @@ mod tests {
         // All is known now: a judge that knows nothing will do.
         let again = mining(4, 4).run(&query, &documents, &[2, 1], &ScriptedJudge::default(), &mut known).unwrap();
         assert_eq!(again, mined);
+    }
+
+    #[test]
+    fn a_trained_model_can_be_the_judge() {
+        let (queries, documents) = (circle(&[0.0, 1.0]), circle(&[0.1, 0.9, 0.2, 0.8, 0.3]));
+        let model = MlpConfig::new(4, 2).with_width(6).init(&Device::flex(), 1);
+        let logits = |pairs: &[(usize, usize)]| {
+            let row = |&(query, document): &(usize, usize)| [queries.row(query), documents.row(document)].concat();
+            let data: Vec<f32> = pairs.iter().flat_map(row).collect();
+            let x = Tensor::<2>::from_data(TensorData::new(data, [pairs.len(), 4]), &Device::flex());
+            model.logits(x, &mut Mode::Inference)
+        };
+        let judge = ModelJudge::new(logits);
+        let mut known = JudgedScores::default();
+        let mining = mining(4, 2).with_negatives(JudgedHardNegativesConfig::new().with_count(2).with_margin(0.0));
+        let mined = mining.run(&queries, &documents, &[0, 1], &judge, &mut known).unwrap();
+        assert_eq!(known.len(), 10);
+        for (query, (negatives, scores)) in mined.negatives.iter().zip(&mined.scores).enumerate() {
+            for (&document, &score) in negatives.iter().zip(scores) {
+                let answer: Vec<f64> = logits(&[(query, document)]).into_data().iter::<f64>().collect();
+                let expected = 1.0 / (1.0 + (answer[1] - answer[0]).exp());
+                assert!((score - expected).abs() < 1e-6 && score <= mined.positive_scores[query]);
+            }
+        }
     }
 
     #[test]

@@ -112,6 +112,13 @@ impl Settings {
             false => Err(InvalidParameter::new(field, value, allowed)),
         };
         require(self.topics >= 2, "topics", self.topics as f64, "at least 2")?;
+        for (field, steps) in [
+            ("first_steps", self.first_steps),
+            ("second_steps", self.second_steps),
+            ("reranker_steps", self.reranker_steps),
+        ] {
+            require(steps >= 1, field, steps as f64, "at least 1")?;
+        }
         require(self.batch_size >= 2, "batch_size", self.batch_size as f64, "at least 2")?;
         let rate = self.learning_rate;
         require(rate > 0.0 && rate.is_finite(), "learning_rate", rate, "finite and above 0")
@@ -235,6 +242,7 @@ mod tests {
         };
         assert_eq!(with(&|_| ()), Ok(()));
         assert_eq!(with(&|s| s.topics = 1), Err("topics".into()));
+        assert_eq!(with(&|s| s.first_steps = 0), Err("first_steps".into()));
         assert_eq!(with(&|s| s.batch_size = 1), Err("batch_size".into()));
         assert_eq!(with(&|s| s.learning_rate = f64::NAN), Err("learning_rate".into()));
     }
