@@ -1,6 +1,7 @@
 use crate::InvalidParameter;
 use crate::contrastive::safe_squared_distances;
 use crate::error::require;
+use crate::fused::{OneSetKernel, apply, available};
 use crate::objective::init;
 use burn::config::Config;
 use burn::module::Module;
@@ -64,7 +65,8 @@ init!(MkMmdConfig => MkMmd);
 /// With the width detached (the default, as in the authors' code) an optimiser can lower the loss by shrinking all features.
 /// Use a small weight, rows of length 1, or `detach_bandwidth = false`.
 ///
-/// Time `O(N^2 dim)`, memory `O(N^2)`; with multiplier 2 one exponential a pair serves all kernels.
+/// Time `O(N^2 dim)`. With multiplier 2, on the CPU, one exponential a pair serves all kernels and memory grows with `N`, not with
+/// its square.
 ///
 /// ```
 /// # use burn::tensor::{Device, Distribution, Tensor};
@@ -113,12 +115,16 @@ impl MkMmd {
         let first = source.clone().detach().narrow(0, 0, 1);
         let rows = Tensor::cat(vec![source, target], 0) - first;
         let rows = rows.clone() - rows.detach().mean_dim(0);
+        let rows = rows.clone() / self.narrowest(&rows).sqrt();
+        if self.multiplier == 2.0 && self.kernels <= 64 && available(&rows) {
+            let kernel = OneSetKernel::Discrepancy { dim, sources: n, kernels: self.kernels };
+            return apply([rows.into_dispatch()], kernel);
+        }
         // The three means are one quadratic form, with 1/n at the source's rows and -1/m at the target's.
         let shares: Vec<f64> = std::iter::repeat_n(1.0 / n as f64, n).chain(vec![-1.0 / m as f64; m]).collect();
         let shares = TensorData::new(shares, [1, n + m]).convert_dtype(rows.dtype());
         let shares = Tensor::<2>::from_data(shares, (&rows.device(), rows.dtype()));
-        let width = self.narrowest(&rows);
-        shares.clone().matmul(self.kernels(rows, width)).matmul(shares.transpose()).reshape([1])
+        shares.clone().matmul(self.kernels(rows)).matmul(shares.transpose()).reshape([1])
     }
 
     /// The width `b0` of the first kernel, `[1, 1]`, from centred rows.
@@ -134,21 +140,10 @@ impl MkMmd {
         mean.clamp_min(NARROWEST).mul_scalar(1.0 / share).reshape([1, 1])
     }
 
-    /// The sum of the kernels for every pair of rows.
-    fn kernels(&self, rows: Tensor<2>, narrowest: Tensor<2>) -> Tensor<2> {
-        let distances = safe_squared_distances(rows.clone(), rows).neg() / narrowest;
-        let width = |kernel: usize| self.multiplier.powf(kernel as f64);
-        if self.multiplier == 2.0 {
-            // From the widest kernel on, each is the square of the one before: exponentials are what costs.
-            let mut kernel = distances.mul_scalar(1.0 / width(self.kernels - 1)).exp();
-            let mut sum = kernel.clone();
-            for _ in 1..self.kernels {
-                kernel = kernel.square();
-                sum = sum + kernel.clone();
-            }
-            return sum;
-        }
-        let kernel = |i: usize| distances.clone().mul_scalar(1.0 / width(i)).exp();
+    /// The sum of the kernels for every pair of rows, which are scaled so that the narrowest has width 1.
+    fn kernels(&self, rows: Tensor<2>) -> Tensor<2> {
+        let distances = safe_squared_distances(rows.clone(), rows).neg();
+        let kernel = |i: usize| distances.clone().mul_scalar(1.0 / self.multiplier.powf(i as f64)).exp();
         (1..self.kernels).fold(kernel(0), |sum, i| sum + kernel(i))
     }
 }
