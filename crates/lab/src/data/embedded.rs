@@ -1,3 +1,4 @@
+use super::images::Glyphs;
 use super::{Column, DataError, Features, Problem, Values};
 use contrarian::registry::suggest;
 
@@ -41,7 +42,7 @@ pub static EMBEDDED: &[EmbeddedData] = &[
         rows: 1600,
         classes: 40,
         source: "generated from a fixed seed",
-        load: || super::images::glyphs(40, 40, 0).into_problem("shape"),
+        load: || Glyphs::default().generate(0).into_problem("shape"),
     },
 ];
 

@@ -27,7 +27,8 @@ pub use error::DataError;
 pub use features::Features;
 pub use generate::Dataset;
 pub use images::{
-    ImageOptions, ImageSet, ImageShape, Images, PixelScaler, UnlabelledImages, load_images, load_unlabelled_images,
+    Glyphs, ImageOptions, ImageSet, ImageShape, Images, PixelScaler, UnlabelledImages, load_images,
+    load_unlabelled_images,
 };
 pub use matrix::Matrix;
 pub use one_class::one_class_rows;

@@ -123,7 +123,7 @@ impl Classifier for Cnn {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::images::{glyphs, nearest_mean_accuracy};
+    use crate::data::images::{Glyphs, nearest_mean_accuracy};
     use crate::fit::{Examples, Fit, FitConfig, predict};
     use crate::metrics::{Decision, Metric, Predictions, evaluate};
     use contrarian::classification::CrossEntropyLossConfig;
@@ -198,7 +198,7 @@ mod tests {
 
     #[test]
     fn it_learns_glyphs() {
-        let set = glyphs(10, 60, 1);
+        let set = Glyphs { classes: 10, per_class: 60, ..Glyphs::default() }.generate(1);
         let shape = set.images.shape;
         let [train, test] = set.into_dataset().parts([400, 200]);
         let config = FitConfig::new().with_learning_rate(5e-3).with_epochs(40);

@@ -8,7 +8,7 @@ mod scaler;
 #[cfg(test)]
 mod tests;
 
-pub use glyphs::glyphs;
+pub use glyphs::Glyphs;
 #[cfg(test)]
 pub(crate) use glyphs::nearest_mean_accuracy;
 pub use scaler::PixelScaler;
