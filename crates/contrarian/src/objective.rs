@@ -146,4 +146,27 @@ macro_rules! init {
     };
 }
 
-pub(crate) use {binary_objective, init, logit_objective, mean_of_binary_examples, mean_of_examples};
+/// The configuration of an objective without parameters, but for its `init`.
+macro_rules! plain {
+    ($(#[$doc:meta])* $config:ident => $objective:ident) => {
+        $(#[$doc])*
+        #[derive(burn::config::Config, Debug)]
+        pub struct $config {}
+
+        impl $config {
+            /// Checks the parameters: there are none.
+            ///
+            /// # Errors
+            /// Never.
+            pub fn validate(&self) -> Result<(), $crate::InvalidParameter> {
+                Ok(())
+            }
+
+            fn build(&self) -> $objective {
+                $objective {}
+            }
+        }
+    };
+}
+
+pub(crate) use {binary_objective, init, logit_objective, mean_of_binary_examples, mean_of_examples, plain};

@@ -61,24 +61,7 @@ macro_rules! objective_config {
 /// The configuration of an objective without parameters.
 macro_rules! plain_config {
     ($(#[$doc:meta])* $config:ident => $objective:ident) => {
-        $(#[$doc])*
-        #[derive(burn::config::Config, Debug)]
-        pub struct $config {}
-
-        impl $config {
-            /// Checks the parameters: there are none.
-            ///
-            /// # Errors
-            /// Never.
-            pub fn validate(&self) -> Result<(), $crate::InvalidParameter> {
-                Ok(())
-            }
-
-            fn build(&self) -> $objective {
-                $objective {}
-            }
-        }
-
+        $crate::objective::plain! { $(#[$doc])* $config => $objective }
         $crate::registry::objective_config!($config => $objective);
     };
 }

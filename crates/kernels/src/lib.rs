@@ -10,6 +10,7 @@
 //! [`simd`].
 
 mod contrastive;
+mod discrepancy;
 mod error;
 mod factored;
 mod ldr;
@@ -29,6 +30,7 @@ mod two_way;
 mod uniformity;
 
 pub use contrastive::{Contrast, Contrasted};
+pub use discrepancy::mean_discrepancy;
 pub use error::KernelError;
 pub use factored::{Consistency, FactoredOutputLayer, FactoredStep, Stabilised, Upkeep};
 pub use ldr::{Ldr, Normalization};

@@ -22,14 +22,16 @@ mod comp_sum;
 mod contrastive_temperature;
 mod correctness_calibration;
 mod crrelu;
-mod dcl;
 mod dbpm;
+mod dcl;
 mod dice;
 mod eeg_transfer;
 mod ens_loss;
+mod fedka;
 mod hyp_oc;
 mod ldr;
 mod neural_collapse;
+mod unime_v2;
 mod unpg;
 mod z_loss;
 

@@ -71,14 +71,6 @@ const PARTS: &[(&str, &[&str])] = &[
         ],
     ),
     (
-        "dcl",
-        &[
-            "contrastive::DclLoss",
-            "contrastive::DclwLoss",
-            "contrastive::NtXentLoss",
-            "contrastive::negative_positive_coupling",
-        ],
-    ),
         "dbpm",
         &[
             "contrastive::DynamicBadPairMining",
@@ -87,7 +79,25 @@ const PARTS: &[(&str, &[&str])] = &[
             "negatives::BadPairMiner",
         ],
     ),
+    (
+        "dcl",
+        &[
+            "contrastive::DclLoss",
+            "contrastive::DclwLoss",
+            "contrastive::NtXentLoss",
+            "contrastive::negative_positive_coupling",
+        ],
+    ),
     ("eeg-transfer", &["classification::CroppedLoss", "diagnostics::linear_cka"]),
+    (
+        "fedka",
+        &[
+            "regularization::MkMmd",
+            "regularization::adaptation_schedule",
+            "adversarial::DomainAdversarialLoss",
+            "adversarial::gradient_reversal",
+        ],
+    ),
     (
         "hyp-oc",
         &[
@@ -104,6 +114,16 @@ const PARTS: &[(&str, &[&str])] = &[
             "diagnostics::ImbalancedGeometry",
             "diagnostics::UnconstrainedFeatureObjective",
             "diagnostics::DeepLinearHead",
+        ],
+    ),
+    (
+        "unime-v2",
+        &[
+            "negatives::JudgedHardNegatives",
+            "ranking::SoftScoreAlignment",
+            "ranking::RerankPairwiseLoss",
+            "ranking::RerankListwiseLoss",
+            "ranking::RerankJointLoss",
         ],
     ),
     (

@@ -188,9 +188,11 @@ pub static STUDIES: &[Study] = &[
     crate::dice::STUDY,
     crate::eeg_transfer::STUDY,
     crate::ens_loss::STUDY,
+    crate::fedka::STUDY,
     crate::hyp_oc::STUDY,
     crate::ldr::STUDY,
     crate::neural_collapse::STUDY,
+    crate::unime_v2::STUDY,
     crate::unpg::STUDY,
     crate::z_loss::STUDY,
 ];

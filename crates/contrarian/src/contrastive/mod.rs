@@ -34,6 +34,7 @@ pub use cacr_momentum::{CacrMomentumLoss, CacrMomentumLossConfig};
 pub use circle::{CircleLoss, CircleLossConfig};
 pub use dcl::{DclLoss, DclLossConfig, DclwLoss, DclwLossConfig, Direction, negative_positive_coupling};
 pub use dynamic_bad_pairs::{DynamicBadPairMining, DynamicBadPairMiningConfig};
+pub(crate) use distances::safe_squared_distances;
 pub use hard_contrastive::{HardContrastiveLoss, HardContrastiveLossConfig};
 pub use info_nce::{InfoNceLoss, InfoNceLossConfig};
 pub use multi_similarity::{MultiSimilarityLoss, MultiSimilarityLossConfig};

@@ -1,5 +1,5 @@
 use super::{Evaluation, Kernel};
-use contrarian_kernels::{KernelError, Real, pair_log_sum_exp, supervised_contrastive, uniformity};
+use contrarian_kernels::{KernelError, Real, mean_discrepancy, pair_log_sum_exp, supervised_contrastive, uniformity};
 
 /// A loss over one set of vectors `[n, dim]`.
 #[derive(Debug, Clone)]
@@ -8,6 +8,8 @@ pub(crate) enum OneSetKernel {
     Supervised { dim: usize, labels: Vec<i64>, temperature: f64, mean: bool },
     /// See [`uniformity`].
     Uniformity { dim: usize, t: f64 },
+    /// See [`mean_discrepancy`].
+    Discrepancy { dim: usize, sources: usize, kernels: usize },
     /// See [`pair_log_sum_exp`].
     Pairs { dim: usize, labels: Vec<i64>, scale: f64, whisker: Option<f64> },
 }
@@ -25,6 +27,10 @@ impl<T: Real> Kernel<T> for OneSetKernel {
             }
             Self::Uniformity { dim, t } => {
                 let found = uniformity(inputs[0], *dim, T::of(*t), gradients)?;
+                (found.loss, found.gradient)
+            }
+            Self::Discrepancy { dim, sources, kernels } => {
+                let found = mean_discrepancy(inputs[0], *dim, *sources, *kernels, gradients)?;
                 (found.loss, found.gradient)
             }
             Self::Pairs { dim, labels, scale, whisker } => {

@@ -1,4 +1,5 @@
-//! Objectives that order scores: positives above negatives over all pairs, and lists by a ranking.
+//! Objectives that order scores: positives above negatives over all pairs, lists by a ranking, candidates as a
+//! judge scores them.
 //!
 //! Those with a fused kernel use it on the CPU, and elsewhere a composed form of Burn's tensor operations, against which the
 //! kernel is tested.
@@ -6,7 +7,9 @@
 mod mann_whitney;
 mod pairs;
 mod plackett_luce;
+mod rerank;
 mod score_contrastive;
+mod soft_score_alignment;
 #[cfg(test)]
 mod tests;
 
@@ -17,6 +20,11 @@ pub use pairs::{
 pub use plackett_luce::{
     PlackettLuceLoss, PlackettLuceLossConfig, RankWeights, plackett_luce_log_prob, teacher_optimal_permutation,
 };
+pub use rerank::{
+    RerankJointLoss, RerankJointLossConfig, RerankListwiseLoss, RerankListwiseLossConfig, RerankPairwiseLoss,
+    RerankPairwiseLossConfig,
+};
 pub use score_contrastive::{ScoreContrastiveLoss, ScoreContrastiveLossConfig};
+pub use soft_score_alignment::{Divergence, SoftScoreAlignment, SoftScoreAlignmentConfig, check_scores};
 
 use crate::objective::init;

@@ -13,3 +13,15 @@ pub fn cosine_weight_annealing(initial: f64, total_steps: usize, step: usize) ->
     }
     initial * f64::midpoint(1.0, (std::f64::consts::PI * step as f64 / total_steps as f64).cos())
 }
+
+/// The weight of adaptation terms over training: 0 at the start, towards 1 at the end.
+///
+/// ```text
+/// value(p) = 2 / (1 + exp(-gamma p)) - 1 = tanh(gamma p / 2)
+/// ```
+///
+/// with progress `p` in `[0, 1]`; values outside count as the nearer end. `gamma` is 5 in the code of Sun et al. 2022,
+/// <https://arxiv.org/abs/2203.11635>, and 10 in its origin, Ganin, Lempitsky 2015, <https://arxiv.org/abs/1409.7495>.
+pub fn adaptation_schedule(progress: f64, gamma: f64) -> f64 {
+    (0.5 * gamma * progress.clamp(0.0, 1.0)).tanh()
+}

@@ -1,10 +1,12 @@
 //! The one table from a golden case's function and parameters to our code.
 
 mod activation;
+mod adaptation;
 mod bags;
 mod calibration;
 mod contrastive;
 mod hyperbolic;
+mod judged;
 mod metric_learning;
 mod pruning;
 mod ranking;
@@ -12,7 +14,7 @@ mod series;
 mod spherical;
 
 use burn::config::Config;
-use burn::tensor::{DType, Device, Int, Tensor, TensorData};
+use burn::tensor::{DType, Device, Gradients, Int, Tensor, TensorData};
 use contrarian::classification::*;
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -74,7 +76,12 @@ fn numbers<const D: usize>(tensor: Tensor<D>) -> Vec<f64> {
 }
 
 fn gradient<const D: usize>(loss: &Tensor<1>, leaf: &Tensor<D>) -> Vec<f64> {
-    leaf.grad(&loss.backward()).map_or_else(|| vec![0.0; leaf.shape().num_elements()], numbers)
+    slope(&loss.backward(), leaf)
+}
+
+/// A leaf's part of the gradients of a loss that has several leaves.
+fn slope<const D: usize>(gradients: &Gradients, leaf: &Tensor<D>) -> Vec<f64> {
+    leaf.grad(gradients).map_or_else(|| vec![0.0; leaf.shape().num_elements()], numbers)
 }
 
 /// Defaults overwritten by the case's parameters; a parameter that the configuration lacks is an error.
@@ -203,12 +210,10 @@ pub fn evaluate(function: &str, params: &Map<String, Value>, inputs: &Tensors) -
         "whisker-filter" => metric_learning::filter(params, inputs)?,
         "well-discriminative-gap" => metric_learning::gap(params, inputs)?,
         "verification" => metric_learning::verification(params, inputs)?,
-        _ => match contrastive::evaluate(function, params, inputs)? {
-            Some(outputs) => outputs,
-            None => {
-                series::evaluate(function, params, inputs)?.ok_or_else(|| format!("unknown function `{function}`"))?
-            }
-        },
+        _ => [contrastive::evaluate, adaptation::evaluate, judged::evaluate, series::evaluate]
+            .iter()
+            .find_map(|room| room(function, params, inputs).transpose())
+            .ok_or_else(|| format!("unknown function `{function}`"))??,
     })
 }
 

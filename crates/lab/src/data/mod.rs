@@ -36,7 +36,6 @@ pub use one_class::one_class_rows;
 pub use preprocess::Preprocessor;
 pub use problem::{Problem, guess_target};
 pub use sampling::{Sampler, long_tail};
-pub use sampling::Sampler;
 pub use series::{SeriesSet, SeriesShape, load_ts};
 pub use split::{MIN_CLASS_ROWS, Split, class_splits, halves, hold_out, stratified_splits};
 pub use table::{Column, Table, Values};

@@ -9,6 +9,7 @@ mod adam;
 mod clip;
 mod config;
 mod fine_tuning;
+mod gradient_cache;
 mod one_class;
 mod run;
 mod training_loop;
@@ -16,6 +17,7 @@ mod views;
 
 pub use config::{FitConfig, OptimizerKind, Schedule};
 pub use fine_tuning::{FineTuning, layerwise_learning_rates};
+pub use gradient_cache::gradient_cache;
 pub use one_class::{Hypersphere, OneClassError, OneClassTrainer};
 pub use run::{Batch, Examples, Fit, Validation, logits, objective_step, predict, softmax, transform};
 pub use training_loop::{FitError, Fitted, Hooks, TrainingLoop};
