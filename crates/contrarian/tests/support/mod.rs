@@ -4,6 +4,7 @@ mod activation;
 mod bags;
 mod calibration;
 mod contrastive;
+mod few_shot;
 mod hyperbolic;
 mod metric_learning;
 mod pruning;
@@ -202,9 +203,11 @@ pub fn evaluate(function: &str, params: &Map<String, Value>, inputs: &Tensors) -
         "whisker-filter" => metric_learning::filter(params, inputs)?,
         "well-discriminative-gap" => metric_learning::gap(params, inputs)?,
         "verification" => metric_learning::verification(params, inputs)?,
-        _ => {
-            contrastive::evaluate(function, params, inputs)?.ok_or_else(|| format!("unknown function `{function}`"))?
-        }
+        _ => match few_shot::evaluate(function, params, inputs)? {
+            Some(outputs) => outputs,
+            None => contrastive::evaluate(function, params, inputs)?
+                .ok_or_else(|| format!("unknown function `{function}`"))?,
+        },
     })
 }
 
