@@ -3,12 +3,14 @@
 //! [`evaluate()`] gives all [`EmbeddingMetric`]s of a matrix of embeddings; the parts stand alone too.
 
 mod evaluate;
+mod few_shot;
 mod k_means;
 mod metric;
 mod principal;
 mod probes;
 
 pub use evaluate::{EmbeddingScores, EvaluationRows, Settings, evaluate};
+pub use few_shot::{FewShot, few_shot};
 pub use k_means::{KMeans, k_means};
 pub use metric::{EmbeddingMetric, UnknownEmbeddingMetric};
 pub use principal::PrincipalComponents;
