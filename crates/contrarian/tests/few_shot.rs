@@ -1,5 +1,6 @@
 //! Losses of few-shot episodes and of novel classes against plain f64 loops written from the papers, and at their edges.
 
+#[expect(dead_code, reason = "shared with tests of losses that scale their rows")]
 #[path = "support/differences.rs"]
 mod differences;
 

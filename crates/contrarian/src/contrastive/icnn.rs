@@ -174,9 +174,9 @@ impl IcnnLoss {
             same_points += f64::from(u8::from(same > 0.0));
             other_points += f64::from(u8::from(other > 0.0));
             let nearest_other = is_same.iter().position(|same| !same);
-            for j in 0..k {
+            for (j, &is_same) in is_same[..k].iter().enumerate() {
                 let place = i * window + j;
-                if is_same[j] {
+                if is_same {
                     // Without another class in the window the point's sum is 0.
                     neighbors.same[place] = if nearest_other.is_some() { 1.0 / (same + EPSILON) } else { 0.0 };
                 } else {
