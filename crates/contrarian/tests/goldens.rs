@@ -56,7 +56,14 @@ fn goldens() {
         for case in &file.cases {
             for precision in [Precision::F64, Precision::F32] {
                 cases += 1;
-                let outcome = check(case, precision);
+                let mut outcome = check(case, precision);
+                if LISTED.contains(&(&slug, &case.name)) && matches!(precision, Precision::F64) {
+                    println!("listed {slug} {} {precision:?}: {outcome:?}", case.name);
+                    outcome = match outcome {
+                        Ok(_) => Err("passes, and is no longer to be listed".into()),
+                        Err(_) => Ok(0.0),
+                    };
+                }
                 let line = match &outcome {
                     Ok(error) => format!("ok   {slug} {} {precision:?} (largest error {error:.1e})", case.name),
                     Err(reason) => format!("FAIL {slug} {} {precision:?}: {reason}", case.name),
@@ -69,6 +76,14 @@ fn goldens() {
     println!("{cases} checks, {} failed", failures.len());
     assert!(failures.is_empty(), "{}", failures.join("\n"));
 }
+
+/// Cases whose f64 reference lost the digits that the bound asks for, shown in the output and expected to fail in f64 (they
+/// pass in f32).
+///
+/// - `prototypical` of susana: its loss is 3.7e-9, computed as the logarithm of a probability near 1, and its gradients as
+///   `p - 1`. Arithmetic of 40 digits gives a loss that is relatively 2.5e-9 away, and gradients 6.6e-17, up to 95% of the
+///   smallest entry.
+const LISTED: &[(&str, &str)] = &[("susana", "prototypical")];
 
 /// An output without a number above this is 0 up to f64 rounding of numbers of order 1.
 const ROUNDING: f64 = 1e-14;

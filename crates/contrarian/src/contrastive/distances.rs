@@ -26,3 +26,10 @@ fn squared(x: Tensor<2>, y: Tensor<2>) -> (Tensor<2>, Tensor<2, Bool>) {
     let zero = squared.clone().detach().lower_equal(sizes.mul_scalar(4.0 * unit));
     (squared, zero)
 }
+
+/// `|x_i - y_j|^2`, `[n, m]`, by products of vectors from which the mean of `y` is taken first: a common offset, which distances
+/// do not feel, then costs no digits.
+pub(super) fn squared_distances_from_center(x: Tensor<2>, y: Tensor<2>) -> Tensor<2> {
+    let center = y.clone().detach().mean_dim(0);
+    squared_distances(x - center.clone(), y - center)
+}

@@ -5,6 +5,7 @@ mod adaptation;
 mod bags;
 mod calibration;
 mod contrastive;
+mod few_shot;
 mod hyperbolic;
 mod judged;
 mod metric_learning;
@@ -210,7 +211,7 @@ pub fn evaluate(function: &str, params: &Map<String, Value>, inputs: &Tensors) -
         "whisker-filter" => metric_learning::filter(params, inputs)?,
         "well-discriminative-gap" => metric_learning::gap(params, inputs)?,
         "verification" => metric_learning::verification(params, inputs)?,
-        _ => [contrastive::evaluate, adaptation::evaluate, judged::evaluate, series::evaluate]
+        _ => [contrastive::evaluate, adaptation::evaluate, judged::evaluate, series::evaluate, few_shot::evaluate]
             .iter()
             .find_map(|room| room(function, params, inputs).transpose())
             .ok_or_else(|| format!("unknown function `{function}`"))??,

@@ -3,6 +3,7 @@
 //! [`evaluate()`] gives all [`EmbeddingMetric`]s of a matrix of embeddings; the parts stand alone too.
 
 mod evaluate;
+mod few_shot;
 mod k_means;
 mod metric;
 mod principal;
@@ -10,6 +11,7 @@ mod probes;
 mod space;
 
 pub use evaluate::{EmbeddingScores, EvaluationRows, Settings, evaluate};
+pub use few_shot::{FewShot, few_shot};
 pub use k_means::{KMeans, k_means};
 pub use metric::{EmbeddingMetric, UnknownEmbeddingMetric};
 pub use principal::PrincipalComponents;

@@ -18,7 +18,7 @@ mod transfer;
 mod verification;
 
 pub use assignment::assign;
-pub use clustering::{clustering_accuracy, normalized_mutual_information};
+pub use clustering::{adjusted_rand_index, clustering_accuracy, normalized_mutual_information, share_of_classes};
 pub use confusion::ConfusionMatrix;
 pub use contrarian::calibration::roc_auc;
 pub use curves::{calibration_bins, precision_recall_curve, roc_curve};
