@@ -35,4 +35,4 @@ pub mod registry;
 pub mod regularization;
 
 pub use error::InvalidParameter;
-pub use objective::{LogitBatch, LogitObjective, ObjectiveState};
+pub use objective::{EmbeddingBatch, EmbeddingObjective, LogitBatch, LogitObjective, ObjectiveState, PairObjective};

@@ -61,6 +61,82 @@ pub trait LogitObjective: Debug + Send + Sync {
     }
 }
 
+/// One mini-batch of labelled embeddings, as an [`EmbeddingObjective`] sees it.
+#[derive(Debug, Clone)]
+pub struct EmbeddingBatch {
+    /// Embeddings `[batch, dim]`, of any length.
+    pub embeddings: Tensor<2>,
+    /// Class indices `[batch]`.
+    pub labels: Tensor<1, Int>,
+    /// Class weights `[classes, dim]` of objectives that learn some; they belong to the model.
+    pub class_weights: Option<Tensor<2>>,
+}
+
+/// An objective over embeddings `[batch, dim]` and labels `[batch]`; object-safe, so that tools treat all of them alike.
+pub trait EmbeddingObjective: Debug + Send + Sync {
+    /// The scalar to minimise, `[1]`, differentiable in the embeddings and class weights.
+    ///
+    /// # Panics
+    /// When class weights are needed and missing.
+    fn loss(&self, batch: EmbeddingBatch) -> Tensor<1>;
+
+    /// Whether class weights are learned with the embeddings.
+    fn needs_class_weights(&self) -> bool {
+        false
+    }
+}
+
+/// An objective over anchors and positives `[n, dim]`, row by row pairs of the same thing, with all other rows as negatives.
+pub trait PairObjective: Debug + Send + Sync {
+    /// The scalar to minimise, `[1]`, differentiable in both.
+    fn loss(&self, anchors: Tensor<2>, positives: Tensor<2>) -> Tensor<1>;
+}
+
+/// Gives an objective with `forward(embeddings, labels)` its [`EmbeddingObjective`].
+macro_rules! embedding_objective {
+    ($name:ident) => {
+        impl $crate::EmbeddingObjective for $name {
+            fn loss(&self, batch: $crate::EmbeddingBatch) -> burn::tensor::Tensor<1> {
+                self.forward(batch.embeddings, batch.labels)
+            }
+        }
+    };
+}
+
+/// Gives a loss with `forward(features, class weights, labels)` its [`EmbeddingObjective`].
+macro_rules! class_weight_objective {
+    ($name:ident) => {
+        impl $crate::EmbeddingObjective for $name {
+            fn loss(&self, batch: $crate::EmbeddingBatch) -> burn::tensor::Tensor<1> {
+                let weights = batch.class_weights.expect("this objective needs class weights");
+                self.forward(batch.embeddings, weights, batch.labels)
+            }
+
+            fn needs_class_weights(&self) -> bool {
+                true
+            }
+        }
+    };
+}
+
+/// Gives an objective with `forward(anchors, positives)`, or the method named, its [`PairObjective`].
+macro_rules! pair_objective {
+    ($name:ident) => {
+        $crate::objective::pair_objective!($name, forward);
+    };
+    ($name:ident, $method:ident) => {
+        impl $crate::PairObjective for $name {
+            fn loss(
+                &self,
+                anchors: burn::tensor::Tensor<2>,
+                positives: burn::tensor::Tensor<2>,
+            ) -> burn::tensor::Tensor<1> {
+                self.$method(anchors, positives)
+            }
+        }
+    };
+}
+
 /// Gives an objective with `forward(logits, labels)` its [`LogitObjective`].
 macro_rules! logit_objective {
     ($name:ident) => {
@@ -169,4 +245,7 @@ macro_rules! plain {
     };
 }
 
-pub(crate) use {binary_objective, init, logit_objective, mean_of_binary_examples, mean_of_examples, plain};
+pub(crate) use {
+    binary_objective, class_weight_objective, embedding_objective, init, logit_objective, mean_of_binary_examples,
+    mean_of_examples, pair_objective, plain,
+};

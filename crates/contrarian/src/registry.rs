@@ -13,9 +13,11 @@
 //! # Ok::<(), contrarian::registry::RegistryError>(())
 //! ```
 
+mod embedding;
 mod spec;
 mod table;
 
+pub use embedding::{EMBEDDING_OBJECTIVES, EmbeddingEntry, EmbeddingTask, find_embedding};
 pub use spec::{ObjectiveSpec, RegistryError, TaskContext, did_you_mean, parse_list, suggest};
 pub use table::{Classes, OBJECTIVES, ObjectiveEntry, find};
 

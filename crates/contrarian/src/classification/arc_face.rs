@@ -2,7 +2,7 @@ use super::AngularMargin;
 use super::target_scores::{TargetScores, loss_of_scores, require_scale};
 use crate::InvalidParameter;
 use crate::error::require;
-use crate::objective::init;
+use crate::objective::{class_weight_objective, init};
 use burn::config::Config;
 use burn::module::Module;
 use burn::tensor::{Int, Tensor};
@@ -38,6 +38,7 @@ impl ArcFaceLossConfig {
 }
 
 init!(ArcFaceLossConfig => ArcFaceLoss);
+class_weight_objective!(ArcFaceLoss);
 
 /// ArcFace: a softmax over cosines with class weights, the own class's angle made larger by a margin.
 ///

@@ -1,7 +1,7 @@
 use super::target_scores::{TargetScores, loss_of_scores, require_scale};
 use crate::InvalidParameter;
 use crate::error::require;
-use crate::objective::init;
+use crate::objective::{class_weight_objective, init};
 use burn::config::Config;
 use burn::module::Module;
 use burn::tensor::{Int, Tensor};
@@ -42,6 +42,7 @@ impl CosFaceLossConfig {
 }
 
 init!(CosFaceLossConfig => CosFaceLoss);
+class_weight_objective!(CosFaceLoss);
 
 /// CosFace, also known as AM-softmax: a softmax over cosines with class weights, the own class's cosine made smaller by a
 /// margin.

@@ -3,7 +3,7 @@ use super::target_scores::{TargetScores, loss_of_scores, require_scale};
 use crate::InvalidParameter;
 use crate::error::require;
 use crate::numerics::polar;
-use crate::objective::init;
+use crate::objective::{class_weight_objective, init};
 use burn::config::Config;
 use burn::module::Module;
 use burn::tensor::{Int, Tensor};
@@ -56,6 +56,7 @@ impl MagFaceLossConfig {
 }
 
 init!(MagFaceLossConfig => MagFaceLoss);
+class_weight_objective!(MagFaceLoss);
 
 /// MagFace: an angular margin that grows with the length of a feature, which thereby learns to tell its quality.
 ///

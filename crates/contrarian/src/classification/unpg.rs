@@ -3,7 +3,7 @@ use super::{ArcFaceLossConfig, MarginHead, MarginHeadConfig};
 use crate::InvalidParameter;
 use crate::contrastive::{negative_pair_log_sum_exp, require_whisker};
 use crate::numerics::normalize_rows;
-use crate::objective::init;
+use crate::objective::{class_weight_objective, init};
 use burn::config::Config;
 use burn::module::Module;
 use burn::tensor::{Int, Tensor};
@@ -35,6 +35,7 @@ impl UnpgLossConfig {
 }
 
 init!(UnpgLossConfig => UnpgLoss);
+class_weight_objective!(UnpgLoss);
 
 /// Unified negative pair generation (UNPG): a margin softmax whose denominator also has the similarities of the batch's own
 /// features with different labels, harder negatives than class weights ever are.

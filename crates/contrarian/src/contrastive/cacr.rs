@@ -3,6 +3,7 @@ use super::uniformity::squared_distances;
 use super::unit_rows;
 use crate::InvalidParameter;
 use crate::error::require;
+use crate::objective::pair_objective;
 use burn::config::Config;
 use burn::module::Module;
 use burn::tensor::{Int, Tensor, TensorData, activation};
@@ -284,3 +285,5 @@ impl CacrLoss {
         (entropy(positive), entropy(negative))
     }
 }
+
+pair_objective!(CacrLoss, forward_pairs);

@@ -3,7 +3,7 @@ use super::unit_rows;
 use crate::InvalidParameter;
 use crate::error::require;
 use crate::numerics::{log_sum_exp, softplus};
-use crate::objective::init;
+use crate::objective::{embedding_objective, init};
 use burn::config::Config;
 use burn::module::Module;
 use burn::tensor::{Bool, Int, Tensor};
@@ -35,6 +35,7 @@ impl CircleLossConfig {
 }
 
 init!(CircleLossConfig => CircleLoss);
+embedding_objective!(CircleLoss);
 
 /// Circle loss: every similarity pulled or pushed by its own distance from where it should be.
 ///

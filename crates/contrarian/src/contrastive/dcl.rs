@@ -4,6 +4,7 @@ use crate::InvalidParameter;
 use crate::error::require;
 use crate::fused::InBatch;
 use crate::numerics::sigmoid;
+use crate::objective::pair_objective;
 use burn::config::Config;
 use burn::module::Module;
 use burn::tensor::{Tensor, activation};
@@ -307,3 +308,7 @@ pub fn negative_positive_coupling(first: Tensor<2>, second: Tensor<2>, temperatu
     let objective = DclLoss { temperature, direction: Direction::OneWay, normalize: false };
     sigmoid(objective.forward_no_reduction(first, second, None))
 }
+
+pair_objective!(DclLoss);
+
+pair_objective!(DclwLoss);

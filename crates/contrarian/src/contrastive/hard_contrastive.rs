@@ -2,6 +2,7 @@ use super::{require_temperature, same_shape, unit_rows};
 use crate::InvalidParameter;
 use crate::error::require;
 use crate::fused::InBatch;
+use crate::objective::pair_objective;
 use burn::config::Config;
 use burn::module::Module;
 use burn::tensor::Tensor;
@@ -125,3 +126,5 @@ impl HardContrastiveLoss {
         kernel.forward(x, candidates)
     }
 }
+
+pair_objective!(HardContrastiveLoss);

@@ -1,6 +1,7 @@
 use super::{require_temperature, same_shape, unit_rows};
 use crate::InvalidParameter;
 use crate::fused::{InBatch, TwoWayKernel, apply, available};
+use crate::objective::pair_objective;
 use burn::config::Config;
 use burn::module::Module;
 use burn::tensor::Tensor;
@@ -165,3 +166,5 @@ impl InfoNceLoss {
         }
     }
 }
+
+pair_objective!(InfoNceLoss);

@@ -3,7 +3,7 @@ use super::unit_rows;
 use crate::InvalidParameter;
 use crate::error::require;
 use crate::numerics::{log_sum_exp, softplus};
-use crate::objective::init;
+use crate::objective::{embedding_objective, init};
 use burn::config::Config;
 use burn::module::Module;
 use burn::tensor::{Bool, Int, Tensor};
@@ -39,6 +39,7 @@ impl MultiSimilarityLossConfig {
 }
 
 init!(MultiSimilarityLossConfig => MultiSimilarityLoss);
+embedding_objective!(MultiSimilarityLoss);
 
 /// Multi-similarity loss: a soft maximum over the positives of an anchor and one over its negatives.
 ///

@@ -1,6 +1,7 @@
 use super::{require_temperature, same_shape, unit_rows};
 use crate::InvalidParameter;
 use crate::fused::InBatch;
+use crate::objective::pair_objective;
 use burn::config::Config;
 use burn::module::Module;
 use burn::tensor::Tensor;
@@ -140,3 +141,5 @@ pub(super) fn stacked(
     };
     (kernel, views, candidates)
 }
+
+pair_objective!(NtXentLoss);

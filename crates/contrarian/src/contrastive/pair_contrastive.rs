@@ -3,7 +3,7 @@ use super::distances::distances;
 use super::unit_rows;
 use crate::InvalidParameter;
 use crate::error::require;
-use crate::objective::init;
+use crate::objective::{embedding_objective, init};
 use burn::config::Config;
 use burn::module::Module;
 use burn::tensor::{Int, Tensor};
@@ -40,6 +40,7 @@ impl PairContrastiveLossConfig {
 }
 
 init!(PairContrastiveLossConfig => PairContrastiveLoss);
+embedding_objective!(PairContrastiveLoss);
 
 /// Contrastive loss of pairs: positives together, negatives apart up to a margin.
 ///

@@ -2,6 +2,7 @@ use super::in_batch::hardest_threshold;
 use super::{same_shape, unit_rows};
 use crate::InvalidParameter;
 use crate::error::require;
+use crate::objective::pair_objective;
 use burn::config::Config;
 use burn::module::Module;
 use burn::tensor::Tensor;
@@ -116,3 +117,5 @@ impl SimpleContrastiveLoss {
         self.forward_no_reduction(anchors, positives, None).mean()
     }
 }
+
+pair_objective!(SimpleContrastiveLoss);

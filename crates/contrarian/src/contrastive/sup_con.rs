@@ -4,6 +4,7 @@ use super::{require_temperature, unit_rows};
 use crate::InvalidParameter;
 use crate::fused::{OneSetKernel, apply, available};
 use crate::numerics::log_sum_exp;
+use crate::objective::embedding_objective;
 use burn::config::Config;
 use burn::module::Module;
 use burn::tensor::{Int, Tensor};
@@ -106,3 +107,5 @@ impl SupConLoss {
         losses.sum() / count.clamp(0.0, 1.0).sum().clamp_min(1.0)
     }
 }
+
+embedding_objective!(SupConLoss);

@@ -3,7 +3,7 @@ use super::distances::distances;
 use super::unit_rows;
 use crate::InvalidParameter;
 use crate::error::require;
-use crate::objective::init;
+use crate::objective::{embedding_objective, init};
 use burn::config::Config;
 use burn::module::Module;
 use burn::tensor::{Int, Tensor, TensorData};
@@ -50,6 +50,7 @@ impl TripletLossConfig {
 }
 
 init!(TripletLossConfig => TripletLoss);
+embedding_objective!(TripletLoss);
 
 /// Triplet loss: a positive shall be nearer to its anchor than any negative, by a margin.
 ///

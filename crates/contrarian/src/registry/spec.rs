@@ -101,7 +101,16 @@ impl ObjectiveSpec {
             let alternatives = any.map(|entry| entry.name.to_string()).collect();
             return Err(RegistryError::BinaryOnly { objective: self.name.clone(), classes, alternatives });
         }
-        let mut config = (entry.defaults)();
+        let config = self.fill((entry.defaults)(), |name, text, default| self.read_for(name, text, default, task))?;
+        (entry.build)(config).map_err(|error| self.parameter(error))
+    }
+
+    /// The defaults with the parameters that were written in place of theirs.
+    pub(super) fn fill(
+        &self,
+        mut config: Value,
+        read: impl Fn(&str, &str, &Value) -> Result<Value, RegistryError>,
+    ) -> Result<Value, RegistryError> {
         for (name, text) in &self.parameters {
             let known = config.as_object_mut().expect("configurations are JSON objects");
             let Some(value) = known.get_mut(name) else {
@@ -113,19 +122,15 @@ impl ObjectiveSpec {
                     known,
                 });
             };
-            *value = self.read(name, text, value, task)?;
+            *value = read(name, text, value)?;
         }
-        (entry.build)(config).map_err(|error| self.parameter(error))
+        Ok(config)
     }
 
     /// Reads a value by the type of the default it replaces.
-    fn read(&self, name: &str, text: &str, default: &Value, task: &TaskContext) -> Result<Value, RegistryError> {
+    pub(super) fn read(&self, name: &str, text: &str, default: &Value) -> Result<Value, RegistryError> {
         let wrong = |allowed: &str| self.parameter(InvalidParameter::new(name, format!("`{text}`"), allowed));
-        let weights = name == "class_weights";
-        if weights && text == "balanced" {
-            return Ok(task.balanced_weights().into());
-        }
-        let value = match default {
+        Ok(match default {
             Value::Number(number) if number.is_u64() => {
                 text.parse::<u64>().map_err(|_| wrong("a whole number, at least 0"))?.into()
             }
@@ -135,19 +140,28 @@ impl ObjectiveSpec {
             }
             Value::Bool(_) => Value::Bool(text.parse().map_err(|_| wrong("true or false"))?),
             Value::String(_) => Value::String(text.to_string()),
-            _ => serde_json::from_str(text).map_err(|_| match weights {
-                true => wrong("`balanced` or a list such as [1, 10]"),
-                false => wrong("a number, a list or null"),
-            })?,
-        };
+            _ => serde_json::from_str(text).map_err(|_| wrong("a number, a list or null"))?,
+        })
+    }
+
+    /// [`read`](Self::read) for a task: class weights may be `balanced`, and are as many as there are classes.
+    fn read_for(&self, name: &str, text: &str, default: &Value, task: &TaskContext) -> Result<Value, RegistryError> {
+        if name != "class_weights" {
+            return self.read(name, text, default);
+        }
+        let wrong = |allowed: &str| self.parameter(InvalidParameter::new(name, format!("`{text}`"), allowed));
+        if text == "balanced" {
+            return Ok(task.balanced_weights().into());
+        }
+        let value: Value = serde_json::from_str(text).map_err(|_| wrong("`balanced` or a list such as [1, 10]"))?;
         let classes = task.class_counts.len();
         match value.as_array() {
-            Some(list) if weights && list.len() != classes => Err(wrong(&format!("a list of {classes} weights"))),
+            Some(list) if list.len() != classes => Err(wrong(&format!("a list of {classes} weights"))),
             _ => Ok(value),
         }
     }
 
-    fn parameter(&self, error: InvalidParameter) -> RegistryError {
+    pub(super) fn parameter(&self, error: InvalidParameter) -> RegistryError {
         RegistryError::Parameter { objective: self.name.clone(), error }
     }
 }

@@ -75,7 +75,7 @@ fn build<C: ObjectiveConfig>(value: Value) -> Result<Box<dyn LogitObjective>, In
 }
 
 /// Deserialises a configuration; a value of no legal kind is traced to its field by trying the fields one by one.
-fn read_config<C: ObjectiveConfig>(value: &Value) -> Result<C, InvalidParameter> {
+pub(super) fn read_config<C: burn::config::Config>(value: &Value) -> Result<C, InvalidParameter> {
     serde_json::from_value(value.clone()).map_err(|error| {
         let message = error.to_string();
         // serde names the legal variants of an enum: "unknown variant `f7`, expected one of ..."
