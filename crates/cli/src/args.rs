@@ -41,7 +41,7 @@ pub enum Command {
 #[derive(Debug, Args)]
 pub struct DataArgs {
     /// CSV file with a header (also gzipped); without it an embedded data set is used. `compare` takes it repeatedly
-    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, conflicts_with = "dataset", group = "files")]
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, conflicts_with = "dataset", groups = ["files", "columns"])]
     pub data: Vec<PathBuf>,
     /// Images: an IDX images file with its labels file beside it (also gzipped), a folder with these, or a folder with a
     /// folder of PNG or JPEG files for each class. `compare` takes it repeatedly
@@ -56,8 +56,9 @@ pub struct DataArgs {
     /// Most images to use, drawn at random [default: all]
     #[arg(long, value_name = "N", requires = "images")]
     pub limit: Option<usize>,
-    /// Column to predict [default: a column called target, label, class or y, else the last]
-    #[arg(long, value_name = "COLUMN", requires = "data")]
+    /// Column to predict [default: a column called target, label, class or y, else the last]; of embeddings the column or
+    /// tensor of the labels
+    #[arg(long, value_name = "COLUMN", requires = "columns")]
     pub target: Option<String>,
     /// The class that counts as positive when there are two [default: the rarer one]
     #[arg(long, value_name = "CLASS", requires = "files")]
@@ -103,9 +104,9 @@ pub struct BudgetArgs {
     /// L2 penalty
     #[arg(long, default_value_t = 0.0)]
     pub weight_decay: f64,
-    /// Rows a step
-    #[arg(long, default_value_t = 32)]
-    pub batch_size: usize,
+    /// Rows a step [default: 32; 128 for embeddings]
+    #[arg(long)]
+    pub batch_size: Option<usize>,
     /// Most passes over the training rows [default: 60, or more where that is under 1800 steps]
     #[arg(long)]
     pub epochs: Option<usize>,
@@ -150,12 +151,14 @@ pub enum ScheduleArg {
 pub struct CompareArgs {
     #[command(flatten)]
     pub data: DataArgs,
+    #[command(flatten)]
+    pub embeddings: EmbeddingArgs,
     /// Objectives, e.g. 'cross-entropy, focal(gamma=2), any-loss(metric=f1)' [default: a selection for the data]
     #[arg(long, value_name = "LIST")]
     pub objectives: Option<String>,
-    /// Objective the others are tested against
-    #[arg(long, value_name = "OBJECTIVE", default_value = "cross-entropy")]
-    pub baseline: String,
+    /// Objective the others are tested against [default: cross-entropy; for embeddings triplet, for two views info-nce]
+    #[arg(long, value_name = "OBJECTIVE")]
+    pub baseline: Option<String>,
     /// Train/validation/test splits, the same for every objective
     #[arg(long, value_name = "N", default_value_t = 10, visible_alias = "splits")]
     pub seeds: usize,
@@ -173,6 +176,46 @@ pub struct CompareArgs {
     /// Print the results as JSON
     #[arg(long)]
     pub json: bool,
+}
+
+/// Learning a space instead of a classifier.
+#[derive(Debug, Args)]
+pub struct EmbeddingArgs {
+    /// Embeddings with labels: a .npy, .safetensors or CSV file. Every objective over embeddings trains the same projection
+    /// of them
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, conflicts_with_all = ["dataset", "data", "images"], groups = ["files", "columns"])]
+    pub embeddings: Option<PathBuf>,
+    /// File with the labels of the embeddings (.npy, CSV, .safetensors) [default: they are in the same file]
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, requires = "embeddings")]
+    pub labels: Option<PathBuf>,
+    /// Tensor of a .safetensors file with the embeddings [default: the only one of two dimensions]
+    #[arg(long, value_name = "NAME", requires = "embeddings")]
+    pub tensor: Option<String>,
+    /// What images are learned for: classes, or a space from two random views of each image, without labels
+    #[arg(long, value_enum, default_value_t = TaskArg::Classify)]
+    pub task: TaskArg,
+    /// What is held out to judge a space [default: classes where there are 20 or more, else rows]
+    #[arg(long, value_enum)]
+    pub hold_out: Option<HoldOutArg>,
+    /// Numbers of the learned embedding [default: 64]
+    #[arg(long, value_name = "N")]
+    pub dim: Option<usize>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum TaskArg {
+    /// A classifier
+    Classify,
+    /// A space, from two views of each image
+    Contrastive,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum HoldOutArg {
+    /// Rows of every class
+    Rows,
+    /// Whole classes
+    Classes,
 }
 
 #[derive(Debug, Args)]

@@ -1,5 +1,5 @@
-use super::setup;
-use crate::args::CompareArgs;
+use super::{compare_embeddings, setup};
+use crate::args::{CompareArgs, TaskArg};
 use crate::error::{CliError, INTERRUPTED};
 use crate::output;
 use crate::progress;
@@ -20,6 +20,13 @@ const MULTI_CLASS: &str = "cross-entropy, cross-entropy(class_weights=balanced),
                            gce, comp-sum(tau=1.5), ldr, aldr, multiclass-dice, crammer-singer, weston-watkins";
 
 pub fn run(args: &CompareArgs) -> Result<ExitCode, CliError> {
+    if args.embeddings.embeddings.is_some() || args.embeddings.task == TaskArg::Contrastive {
+        return compare_embeddings::run(args);
+    }
+    if args.embeddings.hold_out.is_some() || args.embeddings.dim.is_some() {
+        let reason = "--hold-out and --dim are for a space: add --embeddings FILE, or --images PATH --task contrastive";
+        return Err(CliError::Usage(reason.into()));
+    }
     let problems = setup::problems(&args.data)?;
     // Everything that can be wrong with the arguments is found before a folder is made or a model trained.
     let configs = problems.iter().map(|problem| configure(args, problem)).collect::<Result<Vec<_>, _>>()?;
@@ -83,7 +90,7 @@ fn configure(args: &CompareArgs, problem: &Problem) -> Result<CompareConfig, Cli
         return Err(InvalidParameter::new("seeds", 0, "at least 1").into());
     }
     let mut config = CompareConfig::new(objectives, setup::metric(&args.budget, problem.classes.len())?);
-    config.baseline = args.baseline.parse::<ObjectiveSpec>()?;
+    config.baseline = args.baseline.as_deref().unwrap_or("cross-entropy").parse::<ObjectiveSpec>()?;
     config.splits = args.seeds;
     config.seed = args.budget.seed;
     config.model = setup::architecture(&args.budget, &problem.features, problem.classes.len())?;
@@ -119,7 +126,8 @@ fn ranks(comparisons: &[Comparison]) -> String {
     format!("\nranks averaged over {} data sets (1 is best)\n{table}\n", comparisons.len())
 }
 
-fn text(comparison: &Comparison) -> String {
+/// The comparison as text: the data, the table, the answer.
+pub fn text(comparison: &Comparison) -> String {
     let data = &comparison.data;
     let settings = &comparison.settings;
     let classes: Vec<String> = data.classes.iter().map(|class| format!("{} {}", class.rows, class.name)).collect();
@@ -139,15 +147,17 @@ fn text(comparison: &Comparison) -> String {
     let metric = settings.metric.as_str();
     let against = |name: &str| format!("vs {name}");
     let baseline = against(&settings.baseline);
+    let control = against(settings.kind.control_in_short());
     let mut header = vec!["objective", metric, "95% interval", &baseline, "p (Holm)"];
     if settings.control.is_some() {
-        header.extend(["vs tuned", "p (Holm)"]);
+        header.extend([&control, "p (Holm)"]);
     }
     header.push("s/fit");
     let rows = comparison.results.iter().map(|result| row(result, metric, settings.control.is_some()));
     out.push_str(&output::table(&header, rows, 1));
     if let Some(control) = &settings.control {
-        out.push_str(&format!("\ntuned: `{control}`, the baseline with its threshold chosen on validation\n"));
+        let (short, what) = (settings.kind.control_in_short(), settings.kind.control());
+        out.push_str(&format!("\n{short}: `{control}`, {what}\n"));
     }
     for failure in &comparison.failures {
         out.push_str(&format!("failed: {failure}\n"));

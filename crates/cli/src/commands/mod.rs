@@ -3,6 +3,7 @@
 mod bench;
 mod calibrate;
 mod compare;
+mod compare_embeddings;
 mod list;
 mod predict;
 mod probe;

@@ -101,7 +101,16 @@ pub fn metric(args: &BudgetArgs, classes: usize) -> Result<Metric, CliError> {
 
 /// Optimiser and budget for about as many training rows, checked.
 pub fn fit_config(args: &BudgetArgs, rows: usize) -> Result<FitConfig, CliError> {
-    let (epochs, patience) = FitConfig::budget_for(rows, args.batch_size);
+    let batch_size = args.batch_size.unwrap_or(32);
+    fit_config_within(args, batch_size, FitConfig::budget_for(rows, batch_size))
+}
+
+/// Optimiser and budget with these defaults of batch size, epochs and patience, checked.
+pub fn fit_config_within(
+    args: &BudgetArgs,
+    batch_size: usize,
+    (epochs, patience): (usize, usize),
+) -> Result<FitConfig, CliError> {
     let (epochs, patience) = (args.epochs.unwrap_or(epochs), args.patience.unwrap_or(patience));
     if patience == 0 {
         return Err(InvalidParameter::new("patience", patience, "at least 1").into());
@@ -118,7 +127,7 @@ pub fn fit_config(args: &BudgetArgs, rows: usize) -> Result<FitConfig, CliError>
             ScheduleArg::Steps => Schedule::Steps,
         })
         .with_weight_decay(args.weight_decay)
-        .with_batch_size(args.batch_size)
+        .with_batch_size(args.batch_size.unwrap_or(batch_size))
         .with_epochs(epochs)
         .with_patience(Some(patience))
         .with_balanced(args.balanced);

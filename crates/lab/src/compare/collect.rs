@@ -1,17 +1,13 @@
-use super::run::Outcome;
-use super::{CalibrationBin, Curves, EpochPoint, Failure, ObjectiveResult, PairedComparison, Summary, control_name};
-use crate::metrics::{self, Decision, Metric, Predictions, evaluate};
+use super::curve::curve_grid;
+use super::{CalibrationBin, Curves, EpochPoint, Failure, ObjectiveResult, PairedComparison, Summary};
 use crate::stats;
 use contrarian::registry::ObjectiveSpec;
 use std::collections::BTreeMap;
 
-/// Points of the averaged ROC and precision-recall curves.
-const CURVE_POINTS: usize = 101;
-
 /// Gathers what fits give, keeping numbers and thinned curves only: its size does not grow with the test sets.
 pub(super) struct Collector {
-    metric: Metric,
-    metrics: Vec<Metric>,
+    metric: String,
+    higher_is_better: bool,
     splits: usize,
     rows: Vec<Row>,
     failures: Vec<Failure>,
@@ -23,29 +19,31 @@ struct Row {
     fits: Vec<Option<FitNumbers>>,
 }
 
-struct FitNumbers {
-    at_half: BTreeMap<String, f64>,
-    at_tuned: BTreeMap<String, f64>,
-    seconds: f64,
-    steps: usize,
-    chosen: Option<String>,
-    learning: Vec<(f64, Option<f64>)>,
-    roc: Vec<f64>,
-    precision_recall: Vec<f64>,
-    calibration: Vec<CalibrationBin>,
+/// What one fit gives: its metrics by name, and what the charts draw.
+#[derive(Default)]
+pub(super) struct FitNumbers {
+    pub metrics: BTreeMap<String, f64>,
+    /// The same at a tuned threshold; empty where there is none.
+    pub at_tuned: BTreeMap<String, f64>,
+    pub seconds: f64,
+    pub steps: usize,
+    pub chosen: Option<String>,
+    /// Training objective and validation score (larger is better) of each epoch.
+    pub learning: Vec<(f64, Option<f64>)>,
+    /// Heights of the ROC and precision-recall curves on the common grid.
+    pub roc: Vec<f64>,
+    pub precision_recall: Vec<f64>,
+    pub calibration: Vec<CalibrationBin>,
 }
 
 impl Collector {
-    pub fn new(objectives: &[ObjectiveSpec], metric: Metric, splits: usize) -> Self {
+    /// Rows are ranked and tested by the metric of this name.
+    pub fn new(objectives: &[ObjectiveSpec], metric: String, higher_is_better: bool, splits: usize) -> Self {
         let row = |objective: &ObjectiveSpec| Row {
             objective: objective.clone(),
             fits: std::iter::repeat_with(|| None).take(splits).collect(),
         };
-        let mut metrics = Metric::REPORTED.to_vec();
-        if !metrics.contains(&metric) {
-            metrics.push(metric);
-        }
-        Self { metric, metrics, splits, rows: objectives.iter().map(row).collect(), failures: Vec::new() }
+        Self { metric, higher_is_better, splits, rows: objectives.iter().map(row).collect(), failures: Vec::new() }
     }
 
     pub fn fail(&mut self, split: usize, objective: usize, reason: String) {
@@ -53,41 +51,31 @@ impl Collector {
         self.failures.push(Failure { objective, split: split + 1, reason });
     }
 
-    pub fn add(&mut self, split: usize, objective: usize, outcome: &Outcome) {
-        let test = &outcome.test;
-        let at = |decision: Decision| {
-            let value = |metric: &Metric| Some((metric.to_string(), evaluate(*metric, test, decision)?));
-            self.metrics.iter().filter_map(value).collect::<BTreeMap<_, _>>()
-        };
-        let numbers = FitNumbers {
-            at_half: at(Decision::Argmax),
-            at_tuned: outcome.threshold.map(|t| at(Decision::Threshold(t))).unwrap_or_default(),
-            seconds: outcome.fitted.seconds,
-            steps: outcome.fitted.steps,
-            chosen: outcome.chosen.clone(),
-            learning: outcome.fitted.train_loss.iter().copied().zip(outcome.fitted.validation.clone()).collect(),
-            roc: on_grid(test, metrics::roc_curve),
-            precision_recall: on_grid(test, metrics::precision_recall_curve),
-            calibration: metrics::calibration_bins(test),
-        };
+    pub fn add(&mut self, split: usize, objective: usize, numbers: FitNumbers) {
         self.rows[objective].fits[split] = Some(numbers);
     }
 
     /// The rows, best first, and the failures. `sizes` are the training and test rows of a split.
-    pub fn finish(mut self, baseline: &ObjectiveSpec, sizes: (usize, usize)) -> (Vec<ObjectiveResult>, Vec<Failure>) {
+    /// `control` names the row that is the honest control: one of the objectives, or the baseline at its tuned threshold.
+    pub fn finish(
+        mut self,
+        baseline: &ObjectiveSpec,
+        control: &str,
+        sizes: (usize, usize),
+    ) -> (Vec<ObjectiveResult>, Vec<Failure>) {
         // Workers finish in any order; the report must not depend on it.
         self.failures.sort_by(|a, b| (&a.objective, a.split).cmp(&(&b.objective, b.split)));
         let mut entries: Vec<Entry> = Vec::new();
         for row in self.rows.iter().filter(|row| row.fits.iter().any(Option::is_some)) {
             entries.push(self.entry(row, false, row.objective.to_string()));
             if row.objective == *baseline && row.fits.iter().flatten().any(|fit| !fit.at_tuned.is_empty()) {
-                entries.push(self.entry(row, true, control_name(baseline)));
+                entries.push(self.entry(row, true, control.to_string()));
             }
         }
         let ranks = self.mean_ranks(&entries);
         let position = |name: &str| entries.iter().position(|entry| entry.name == name);
         let baseline_tests = paired_with(position(&baseline.to_string()), &entries, sizes);
-        let control_tests = paired_with(position(&control_name(baseline)), &entries, sizes);
+        let control_tests = paired_with(position(control), &entries, sizes);
         let mut results: Vec<ObjectiveResult> = entries
             .iter()
             .enumerate()
@@ -98,16 +86,15 @@ impl Collector {
                 ..self.result(entry, sizes)
             })
             .collect();
-        let key = self.metric.to_string();
-        let sign = if self.metric.higher_is_better() { -1.0 } else { 1.0 };
-        let value = |result: &ObjectiveResult| result.metrics.get(&key).map_or(f64::INFINITY, |s| sign * s.mean);
+        let sign = if self.higher_is_better { -1.0 } else { 1.0 };
+        let value =
+            |result: &ObjectiveResult| result.metrics.get(&self.metric).map_or(f64::INFINITY, |s| sign * s.mean);
         results.sort_by(|a, b| value(a).total_cmp(&value(b)));
         (results, self.failures)
     }
 
     fn entry<'a>(&self, row: &'a Row, tuned: bool, name: String) -> Entry<'a> {
-        let key = self.metric.to_string();
-        let value = |fit: &FitNumbers| if tuned { &fit.at_tuned } else { &fit.at_half }.get(&key).copied();
+        let value = |fit: &FitNumbers| if tuned { &fit.at_tuned } else { &fit.metrics }.get(&self.metric).copied();
         let selected = row.fits.iter().map(|fit| fit.as_ref().and_then(value)).collect();
         Entry { row, tuned, name, selected }
     }
@@ -117,15 +104,12 @@ impl Collector {
         let mean =
             |value: &dyn Fn(&FitNumbers) -> f64| fits.iter().map(|fit| value(fit)).sum::<f64>() / fits.len() as f64;
         let summaries = |tuned: bool| {
-            let summary = |metric: &Metric| {
-                let key = metric.to_string();
-                let values: Vec<f64> = fits
-                    .iter()
-                    .filter_map(|fit| if tuned { &fit.at_tuned } else { &fit.at_half }.get(&key).copied())
-                    .collect();
-                Some((key, summarise(values, sizes)?))
-            };
-            self.metrics.iter().filter_map(summary).collect::<BTreeMap<_, _>>()
+            let mut values: BTreeMap<&String, Vec<f64>> = BTreeMap::new();
+            for (metric, value) in fits.iter().flat_map(|fit| if tuned { &fit.at_tuned } else { &fit.metrics }) {
+                values.entry(metric).or_default().push(*value);
+            }
+            let summary = |(metric, values): (&String, Vec<f64>)| Some((metric.clone(), summarise(values, sizes)?));
+            values.into_iter().filter_map(summary).collect::<BTreeMap<_, _>>()
         };
         ObjectiveResult {
             name: entry.name.clone(),
@@ -137,7 +121,7 @@ impl Collector {
             against_control: None,
             mean_rank: 0.0,
             seconds_per_fit: mean(&|fit| fit.seconds),
-            steps_per_second: mean(&|fit| fit.steps as f64 / fit.seconds),
+            steps_per_second: mean(&|fit| if fit.steps == 0 { 0.0 } else { fit.steps as f64 / fit.seconds }),
             epochs: mean(&|fit| fit.learning.len() as f64),
             chosen: fits.iter().filter_map(|fit| fit.chosen.clone()).collect(),
             curves: self.curves(&fits),
@@ -146,7 +130,7 @@ impl Collector {
 
     fn curves(&self, fits: &[&FitNumbers]) -> Curves {
         let epochs = fits.iter().map(|fit| fit.learning.len()).max().unwrap_or(0);
-        let sign = if self.metric.higher_is_better() { 1.0 } else { -1.0 };
+        let sign = if self.higher_is_better { 1.0 } else { -1.0 };
         let average = |values: Vec<f64>| values.iter().sum::<f64>() / values.len() as f64;
         let learning = (0..epochs)
             .map(|epoch| {
@@ -163,7 +147,7 @@ impl Collector {
             if curves.is_empty() {
                 return Vec::new();
             }
-            grid().enumerate().map(|(i, x)| (x, average(curves.iter().map(|curve| curve[i]).collect()))).collect()
+            curve_grid().enumerate().map(|(i, x)| (x, average(curves.iter().map(|curve| curve[i]).collect()))).collect()
         };
         Curves {
             learning,
@@ -180,7 +164,7 @@ impl Collector {
         if whole.is_empty() {
             return vec![f64::NAN; entries.len()];
         }
-        stats::average_ranks(&whole, self.metric.higher_is_better())
+        stats::average_ranks(&whole, self.higher_is_better)
     }
 }
 
@@ -232,32 +216,6 @@ fn paired_with(
         .collect()
 }
 
-fn grid() -> impl Iterator<Item = f64> {
-    (0..CURVE_POINTS).map(|i| i as f64 / (CURVE_POINTS - 1) as f64)
-}
-
-/// A curve of one fit at common horizontal positions, so that splits can be averaged; empty for more than two classes.
-fn on_grid(test: &Predictions, curve: fn(&Predictions) -> Vec<(f64, f64)>) -> Vec<f64> {
-    if test.classes != 2 {
-        return Vec::new();
-    }
-    let points = curve(test);
-    if points.is_empty() {
-        return Vec::new();
-    }
-    grid().map(|x| interpolate(&points, x)).collect()
-}
-
-/// Piecewise linear; `points` ascend in x. At a vertical step the last value counts.
-fn interpolate(points: &[(f64, f64)], x: f64) -> f64 {
-    let after = points.partition_point(|point| point.0 <= x);
-    match (after.checked_sub(1).map(|i| points[i]), points.get(after)) {
-        (Some((x0, y0)), Some(&(x1, y1))) => y0 + (y1 - y0) * (x - x0) / (x1 - x0),
-        (Some((_, y)), None) | (None, Some(&(_, y))) => y,
-        (None, None) => f64::NAN,
-    }
-}
-
 /// Adds up reliability bins of several fits: all fits use the same bin edges, so bins match by position.
 fn pool<'a>(fits: impl Iterator<Item = &'a [CalibrationBin]>) -> Vec<CalibrationBin> {
     let mut pooled: Vec<CalibrationBin> = Vec::new();
@@ -280,14 +238,6 @@ fn pool<'a>(fits: impl Iterator<Item = &'a [CalibrationBin]>) -> Vec<Calibration
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn interpolation_follows_the_line_and_takes_the_top_of_a_step() {
-        let points = [(0.0, 0.0), (0.0, 0.4), (0.5, 0.8), (1.0, 1.0)];
-        for (x, y) in [(0.0, 0.4), (0.25, 0.6), (0.5, 0.8), (1.0, 1.0)] {
-            assert!((interpolate(&points, x) - y).abs() < 1e-12);
-        }
-    }
 
     #[test]
     fn pooled_bins_are_weighted_by_their_counts() {

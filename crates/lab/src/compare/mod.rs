@@ -1,11 +1,14 @@
 //! The main experiment: every objective trains the same model on the same splits with the same budget.
 
 mod collect;
+mod curve;
+mod embeddings;
 mod result;
 mod run;
 
+pub use embeddings::{EmbeddingCompareConfig, EmbeddingProblem, HoldOut, NO_TRAINING, compare_embeddings};
 pub use result::{
-    CalibrationBin, ClassCount, Comparison, Curves, DataSummary, EpochPoint, Failure, ObjectiveResult,
+    CalibrationBin, ClassCount, Comparison, ComparisonKind, Curves, DataSummary, EpochPoint, Failure, ObjectiveResult,
     PairedComparison, Settings, Summary,
 };
 pub(crate) use run::check_sampling;

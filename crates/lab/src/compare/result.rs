@@ -1,4 +1,5 @@
 use crate::data::{ImageShape, Preprocessor, Problem};
+use crate::report::SpacePicture;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -15,6 +16,9 @@ pub struct Comparison {
     pub results: Vec<ObjectiveResult>,
     /// Fits that gave no result, and why.
     pub failures: Vec<Failure>,
+    /// Pictures of the test rows of the first split, before and after training (embeddings only).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub spaces: Vec<SpacePicture>,
     /// True when the run was stopped early; the results are those of the finished splits.
     pub interrupted: bool,
     /// Wall-clock seconds of the whole comparison.
@@ -57,9 +61,41 @@ pub struct ClassCount {
     pub rows: usize,
 }
 
+/// What is compared, and so what the honest control is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ComparisonKind {
+    /// Classifiers; the control is the baseline at a tuned threshold.
+    #[default]
+    Classification,
+    /// Embeddings; the control is what there was before any training.
+    Embedding,
+}
+
+impl ComparisonKind {
+    /// What the control of this kind is, in words.
+    pub fn control(self) -> &'static str {
+        match self {
+            Self::Classification => "the baseline with its threshold chosen on validation",
+            Self::Embedding => "the vectors as they came, without any training",
+        }
+    }
+
+    /// The control in a word or two, for a heading.
+    pub fn control_in_short(self) -> &'static str {
+        match self {
+            Self::Classification => "tuned",
+            Self::Embedding => "untrained",
+        }
+    }
+}
+
 /// The budget and the rules, the same for every objective.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Settings {
+    /// What is compared.
+    #[serde(default)]
+    pub kind: ComparisonKind,
     /// The model in words: `MLP 11-64-64-2`.
     pub model: String,
     /// The optimiser in words: `Adam 0.001, batch 32, at most 60 epochs`.
@@ -74,7 +110,8 @@ pub struct Settings {
     pub higher_is_better: bool,
     /// Name of the row the others are tested against.
     pub baseline: String,
-    /// Name of the honest control: the baseline with its threshold chosen on validation (two classes only).
+    /// Name of the honest control: the baseline with its threshold chosen on validation (two classes only), or the vectors
+    /// before training.
     pub control: Option<String>,
     /// Candidates of the parameter search each objective had; 0 is none.
     pub tune: usize,

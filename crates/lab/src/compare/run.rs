@@ -1,9 +1,10 @@
-use super::collect::Collector;
-use super::{Comparison, DataSummary, Failure, Settings};
+use super::collect::{Collector, FitNumbers};
+use super::curve::on_grid;
+use super::{Comparison, ComparisonKind, DataSummary, Failure, Settings, control_name};
 use crate::data::{DataError, Matrix, Preprocessor, Problem, Split, stratified_splits};
 use crate::fit::{Examples, Fit, FitConfig, FitError, Fitted, Validation, objective_step, predict};
 use crate::memory;
-use crate::metrics::{Decision, Metric, Predictions, best_threshold, evaluate};
+use crate::metrics::{self, Decision, Metric, Predictions, best_threshold, evaluate};
 use crate::model::{Architecture, Network, NetworkConfig};
 use crate::parallel;
 use burn::tensor::Device;
@@ -119,7 +120,12 @@ pub fn compare(
     let jobs: Vec<(usize, usize)> =
         (0..splits.len()).flat_map(|split| (0..objectives.len()).map(move |objective| (split, objective))).collect();
     let candidates = candidates(config);
-    let collector = Mutex::new(Collector::new(&objectives, config.metric, splits.len()));
+    let collector = Mutex::new(Collector::new(
+        &objectives,
+        config.metric.to_string(),
+        config.metric.higher_is_better(),
+        splits.len(),
+    ));
     let done = AtomicUsize::new(0);
     parallel::map(&jobs, config.threads, stop, |&(split, objective)| {
         // Encoded anew for every fit: memory then holds one copy of the data a thread, however many splits there are.
@@ -128,7 +134,7 @@ pub fn compare(
         let outcome = run_one(&data, &objectives[objective], config, &candidates, seed, stop);
         let mut collector = collector.lock().expect("a fit panicked");
         match outcome {
-            Ok(outcome) => collector.add(split, objective, &outcome),
+            Ok(outcome) => collector.add(split, objective, numbers(&outcome, config.metric)),
             Err(FitError::Stopped) => {}
             Err(error) => collector.fail(split, objective, error.to_string()),
         }
@@ -138,7 +144,7 @@ pub fn compare(
 
     let collector = collector.into_inner().expect("a fit panicked");
     let sizes = (splits[0].train.len(), splits[0].test.len());
-    let (results, failures) = collector.finish(&config.baseline, sizes);
+    let (results, failures) = collector.finish(&config.baseline, &control_name(&config.baseline), sizes);
     if results.is_empty() {
         let reason = failures.first().map_or("the run was stopped".into(), Failure::to_string);
         return Err(CompareError::NothingFinished(reason));
@@ -149,6 +155,7 @@ pub fn compare(
         version: env!("CARGO_PKG_VERSION").into(),
         data: DataSummary::of(problem, &encoder),
         settings: Settings {
+            kind: ComparisonKind::Classification,
             model: network(config, &encoder, problem.classes.len()).describe(),
             training: config.fit.describe(),
             splits: config.splits,
@@ -156,9 +163,10 @@ pub fn compare(
             metric: config.metric.to_string(),
             higher_is_better: config.metric.higher_is_better(),
             baseline: config.baseline.to_string(),
-            control: binary.then(|| super::control_name(&config.baseline)),
+            control: binary.then(|| control_name(&config.baseline)),
             tune: config.tune,
         },
+        spaces: Vec::new(),
         results,
         failures,
         interrupted: done.into_inner() < jobs.len() || stop.load(Ordering::Relaxed),
@@ -222,14 +230,34 @@ fn network(config: &CompareConfig, encoder: &Preprocessor, classes: usize) -> Ne
     network.expect("the model was checked before the run")
 }
 
-/// What one fit gives the [`Collector`].
-pub(super) struct Outcome {
-    pub test: Predictions,
+/// A fit and what it says of the test rows.
+struct Outcome {
+    test: Predictions,
     /// Threshold chosen on validation (two classes).
-    pub threshold: Option<f64>,
-    pub fitted: Fitted<Network>,
+    threshold: Option<f64>,
+    fitted: Fitted<Network>,
     /// What the search chose.
-    pub chosen: Option<String>,
+    chosen: Option<String>,
+}
+
+fn numbers(outcome: &Outcome, metric: Metric) -> FitNumbers {
+    let test = &outcome.test;
+    let asked = (!Metric::REPORTED.contains(&metric)).then_some(metric);
+    let at = |decision: Decision| {
+        let all = Metric::REPORTED.into_iter().chain(asked);
+        all.filter_map(|metric| Some((metric.to_string(), evaluate(metric, test, decision)?))).collect()
+    };
+    FitNumbers {
+        metrics: at(Decision::Argmax),
+        at_tuned: outcome.threshold.map(|t| at(Decision::Threshold(t))).unwrap_or_default(),
+        seconds: outcome.fitted.seconds,
+        steps: outcome.fitted.steps,
+        chosen: outcome.chosen.clone(),
+        learning: outcome.fitted.train_loss.iter().copied().zip(outcome.fitted.validation.clone()).collect(),
+        roc: on_grid(test, metrics::roc_curve),
+        precision_recall: on_grid(test, metrics::precision_recall_curve),
+        calibration: metrics::calibration_bins(test),
+    }
 }
 
 /// Learning rate and weight decay of each candidate. The first is the configured one; the others are drawn once and are

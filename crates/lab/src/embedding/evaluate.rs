@@ -140,7 +140,7 @@ fn classes_among(labels: &[usize]) -> usize {
 }
 
 /// Rows of length 1; rows of zeros stay.
-fn unit_rows(x: &Matrix) -> Matrix {
+pub(crate) fn unit_rows(x: &Matrix) -> Matrix {
     let mut unit = x.clone();
     for row in unit.data.chunks_mut(x.cols.max(1)) {
         let norm = row.iter().map(|v| f64::from(*v).powi(2)).sum::<f64>().sqrt();

@@ -10,6 +10,7 @@ mod principal;
 mod probes;
 mod space;
 
+pub(crate) use evaluate::unit_rows;
 pub use evaluate::{EmbeddingScores, EvaluationRows, Settings, evaluate};
 pub use few_shot::{FewShot, few_shot};
 pub use k_means::{KMeans, k_means};

@@ -2,7 +2,7 @@ use super::{
     chart::shorten,
     number::{decimals_for, fixed, list, p_phrase, plural},
 };
-use crate::compare::{Comparison, ObjectiveResult, PairedComparison, Summary};
+use crate::compare::{Comparison, ComparisonKind, ObjectiveResult, PairedComparison, Summary};
 
 /// Below this the corrected p-value counts as a real difference.
 pub(super) const LEVEL: f64 = 0.05;
@@ -167,11 +167,13 @@ fn against_control(comparison: &Comparison, best: &ObjectiveResult) -> Option<St
     }
     sentences.extend(verdict(&found, best, &other));
     if found.better.is_empty() {
-        sentences.push(
-            "So these results do not show that another objective gains more than choosing the baseline's decision \
-             threshold on validation does."
-                .to_owned(),
-        );
+        let more_than = match comparison.settings.kind {
+            ComparisonKind::Classification => {
+                "another objective gains more than choosing the baseline's decision threshold on validation does"
+            }
+            ComparisonKind::Embedding => "training helps at all",
+        };
+        sentences.push(format!("So these results do not show that {more_than}."));
     }
     Some(sentences.join(" "))
 }

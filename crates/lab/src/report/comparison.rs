@@ -10,7 +10,7 @@ use super::{
     number::{bytes, count, fixed, interval, percent, plural, seconds},
     page::{Page, Tile, Verdict, badge_saying, figure, tiles},
 };
-use crate::compare::{Comparison, ObjectiveResult, PairedComparison};
+use crate::compare::{Comparison, ComparisonKind, ObjectiveResult, PairedComparison};
 use maud::{Markup, Render, html};
 
 /// A comparison as one self-contained page: the answer first, then the evidence, then everything else.
@@ -30,6 +30,9 @@ pub fn comparison_html(comparison: &Comparison) -> String {
         page = page
             .section("Ranking", html! { (view.forest()) (reading(comparison)) })
             .section("All objectives", tables::ranking(&view).render());
+        if !comparison.spaces.is_empty() {
+            page = page.section("The space", charts::spaces(comparison));
+        }
         for (heading, markup) in charts::sections(&view) {
             page = page.section(heading, markup);
         }
@@ -110,9 +113,13 @@ impl<'a> View<'a> {
             })
         };
         let control = self.comparison.settings.control.is_some();
+        let beats_control = match self.comparison.settings.kind {
+            ComparisonKind::Classification => "An objective beats the tuned threshold:",
+            ComparisonKind::Embedding => "An objective beats no training:",
+        };
         [
             ("An objective beats the baseline:", judged(|row| row.against_baseline.as_ref())),
-            ("An objective beats the tuned threshold:", judged(|row| row.against_control.as_ref()).filter(|_| control)),
+            (beats_control, judged(|row| row.against_control.as_ref()).filter(|_| control)),
         ]
         .into_iter()
         .filter_map(|(claim, badge)| Some((claim, badge?)))
@@ -127,7 +134,11 @@ impl<'a> View<'a> {
         let splits = if comparison.interrupted { format!("{finished} of {planned}") } else { count(planned) };
         let objectives: std::collections::BTreeSet<&str> =
             comparison.results.iter().map(|row| row.objective.as_str()).collect();
-        let control = if comparison.settings.control.is_some() { "and the tuned-threshold control" } else { "" };
+        let control = match (&comparison.settings.control, comparison.settings.kind) {
+            (None, _) => "",
+            (_, ComparisonKind::Classification) => "and the tuned-threshold control",
+            (_, ComparisonKind::Embedding) => "with no training as the control",
+        };
         let total: usize = data.classes.iter().map(|class| class.rows).sum();
         let smallest = data.classes.iter().min_by_key(|class| class.rows);
         let imbalance = smallest.map_or_else(String::new, |class| {
@@ -184,11 +195,15 @@ impl<'a> View<'a> {
 
 /// How to read the intervals and the tests.
 fn reading(comparison: &Comparison) -> Markup {
-    let control = if comparison.settings.control.is_some() {
-        " The control is the baseline with only its decision threshold moved to where it does best on validation data: a \
-         gain over the baseline that the control has as well does not need another objective."
-    } else {
-        ""
+    let control = match (&comparison.settings.control, comparison.settings.kind) {
+        (None, _) => "",
+        (_, ComparisonKind::Classification) => {
+            " The control is the baseline with only its decision threshold moved to where it does best on validation data: \
+             a gain over the baseline that the control has as well does not need another objective."
+        }
+        (_, ComparisonKind::Embedding) => {
+            " The control is the vectors as they came: an objective that is not better than it is not worth training with."
+        }
     };
     html! {
         p {

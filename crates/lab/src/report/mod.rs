@@ -16,4 +16,4 @@ mod space;
 pub use answer::{answer, answer_sentences};
 pub use comparison::comparison_html;
 pub use files::{ReportError, Written, results_csv, write_atomically, write_comparison};
-pub use space::space_chart;
+pub use space::{SpacePicture, space_chart};

@@ -1,11 +1,12 @@
 use super::View;
 use crate::{
-    compare::ObjectiveResult,
+    compare::{Comparison, ObjectiveResult},
     report::{
         answer::score,
         chart::{Axis, Mark, Plot, Row, RowChart, RowMark, Series, Style},
         number::seconds,
         page::{figure, grid},
+        space::space_chart,
     },
 };
 use maud::{Markup, Render, html};
@@ -46,11 +47,22 @@ fn distinct<'a>(view: &'a View<'_>) -> impl Iterator<Item = (&'a ObjectiveResult
 
 fn lines(view: &View<'_>, mut plot: Plot, mark: Mark, points: impl Fn(&ObjectiveResult) -> Vec<(f64, f64)>) -> Markup {
     for (row, style) in distinct(view) {
+        let points = points(row);
+        if points.is_empty() {
+            continue;
+        }
         // Points on lines that cannot be told apart only add ink.
         let mark = if style == Style::Faint { Mark::Line } else { mark };
-        plot = plot.series(Series::new(row.name.as_str(), style, points(row)).mark(mark));
+        plot = plot.series(Series::new(row.name.as_str(), style, points).mark(mark));
     }
     plot.render()
+}
+
+/// The space before and after training.
+pub(super) fn spaces(comparison: &Comparison) -> Markup {
+    let figures: Vec<Markup> =
+        comparison.spaces.iter().map(|space| figure(&space.title, space_chart(space), &space.caption)).collect();
+    grid(&figures)
 }
 
 fn learning(view: &View<'_>) -> Markup {
@@ -146,13 +158,15 @@ fn cost(view: &View<'_>) -> Markup {
     );
     let mut bars = RowChart::new("Training time of one fit, fastest first", Axis::new("Seconds a fit"), RowMark::Bars);
     // The control costs what the baseline does, but its quality is its own.
-    for (row, style) in &view.rows {
+    // What is not trained costs nothing.
+    for (row, style) in view.rows.iter().filter(|(row, _)| row.seconds_per_fit > 0.0) {
         if let Some(summary) = score(view.comparison, row) {
             let place = vec![(row.seconds_per_fit, summary.mean)];
             scatter = scatter.series(Series::new(row.name.as_str(), *style, place).mark(Mark::Points));
         }
     }
-    let mut rows: Vec<(&ObjectiveResult, Style)> = distinct(view).collect();
+    let mut rows: Vec<(&ObjectiveResult, Style)> =
+        distinct(view).filter(|(row, _)| row.seconds_per_fit > 0.0).collect();
     rows.sort_by(|(one, _), (other, _)| one.seconds_per_fit.total_cmp(&other.seconds_per_fit));
     for (row, style) in rows {
         bars = bars.row(Row {

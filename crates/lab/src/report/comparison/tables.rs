@@ -1,6 +1,6 @@
 use super::View;
 use crate::{
-    compare::{Comparison, ObjectiveResult, PairedComparison, Summary},
+    compare::{Comparison, ComparisonKind, ObjectiveResult, PairedComparison, Summary},
     report::{
         answer::{LEVEL, reliably_better, reliably_worse},
         number::{MISSING, count, decimals_for, fixed, interval, p_value, percent, rate, seconds, signed},
@@ -82,7 +82,10 @@ pub(super) fn ranking(view: &View<'_>) -> Table {
 /// All metrics of all rows, at each decision rule.
 pub(super) fn every_metric(view: &View<'_>) -> Markup {
     let binary = view.comparison.data.classes.len() == 2;
-    let plain = if binary {
+    let plain = if view.comparison.settings.kind == ComparisonKind::Embedding {
+        "On test rows. Mean over splits, 95% interval below. Uniformity and tolerance describe a space, neither is better \
+         high or low."
+    } else if binary {
         "Deciding at one half (a row marked control: at its threshold chosen on validation). Mean over splits, 95% interval \
          below."
     } else {
