@@ -19,6 +19,9 @@ const BINARY: &str = "cross-entropy, cross-entropy(class_weights=balanced), foca
 const MULTI_CLASS: &str = "cross-entropy, cross-entropy(class_weights=balanced), cross-entropy(label_smoothing=0.1), focal, brier, \
                            gce, comp-sum(tau=1.5), ldr, aldr, multiclass-dice, crammer-singer, weston-watkins";
 
+/// Classes that are listed before the table.
+const MOST_CLASSES: usize = 10;
+
 pub fn run(args: &CompareArgs) -> Result<ExitCode, CliError> {
     if args.embeddings.embeddings.is_some() || args.embeddings.task == TaskArg::Contrastive {
         return compare_embeddings::run(args);
@@ -130,7 +133,12 @@ fn ranks(comparisons: &[Comparison]) -> String {
 pub fn text(comparison: &Comparison) -> String {
     let data = &comparison.data;
     let settings = &comparison.settings;
-    let classes: Vec<String> = data.classes.iter().map(|class| format!("{} {}", class.rows, class.name)).collect();
+    // Many classes would fill the screen; the report has them all.
+    let mut classes: Vec<String> =
+        data.classes.iter().take(MOST_CLASSES).map(|class| format!("{} {}", class.rows, class.name)).collect();
+    if data.classes.len() > MOST_CLASSES {
+        classes.push("...".into());
+    }
     let positive = data.positive.as_ref().map(|name| format!("; positive: {name}")).unwrap_or_default();
     let mut out = format!(
         "{}: {} rows, {}, `{}` in {} classes ({}{positive})\n{}, {}, {} splits\n",

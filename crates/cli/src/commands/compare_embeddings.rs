@@ -18,8 +18,10 @@ use std::sync::atomic::Ordering;
 /// From this many classes on whole classes are held out when nobody says.
 const MANY_CLASSES: usize = 20;
 
-/// Fewest steps of a fit by default, and fewest without a better score before it stops.
+/// Fewest steps of a fit by default: a step of a projection is cheap, one of a network over two views of images is not.
 const STEPS: usize = 600;
+const STEPS_OF_IMAGES: usize = 150;
+/// Fewest steps without a better score before a fit stops.
 const PATIENCE_STEPS: usize = 120;
 
 /// `compare` for embeddings, or for images without labels.
@@ -140,7 +142,8 @@ fn configure<'a>(
     let fractions = (0.6, 0.2, 0.2);
     let batch_size = budget.batch_size.unwrap_or(128);
     let steps = ((problem.labels.len() as f64 * fractions.0) as usize / batch_size.max(1)).max(1);
-    let defaults = (STEPS.div_ceil(steps).max(20), PATIENCE_STEPS.div_ceil(steps).max(5));
+    let fewest = if problem.images.is_some() { STEPS_OF_IMAGES } else { STEPS };
+    let defaults = (fewest.div_ceil(steps).max(20), PATIENCE_STEPS.div_ceil(steps).max(5));
     let baseline = args.baseline.as_deref().unwrap_or(if views.is_some() { "info-nce" } else { "triplet" });
     Ok(EmbeddingCompareConfig {
         objectives,

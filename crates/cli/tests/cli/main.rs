@@ -4,5 +4,6 @@ mod bad_input;
 mod bench;
 mod calibrate;
 mod commands;
+mod embeddings;
 mod images;
 mod support;
