@@ -21,10 +21,15 @@ fn squared(x: Tensor<2>, y: Tensor<2>) -> (Tensor<2>, Tensor<2, Bool>) {
     let (n, m) = (x.dims()[0], y.dims()[0]);
     let size = |x: Tensor<2>| x.detach().square().sum_dim(1);
     let sizes = size(x.clone()).expand([n, m]) + size(y.clone()).transpose().expand([n, m]);
-    let unit = x.dtype().finfo().expect("embeddings are floating-point numbers").epsilon;
+    let rounding = rounding(&x);
     let squared = squared_distances(x, y);
-    let zero = squared.clone().detach().lower_equal(sizes.mul_scalar(4.0 * unit));
+    let zero = squared.clone().detach().lower_equal(sizes.mul_scalar(rounding));
     (squared, zero)
+}
+
+/// The part of `|x_i|^2 + |y_j|^2` up to which a squared distance from inner products has no digits.
+pub(super) fn rounding(x: &Tensor<2>) -> f64 {
+    4.0 * x.dtype().finfo().expect("embeddings are floating-point numbers").epsilon
 }
 
 /// `|x_i - y_j|^2`, `[n, m]`, by products of vectors from which the mean of `y` is taken first: a common offset, which distances

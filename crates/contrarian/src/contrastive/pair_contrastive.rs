@@ -1,8 +1,9 @@
-use super::class_pairs::{ClassPairs, mean_where};
-use super::distances::distances;
+use super::class_pairs::{ClassPairs, check, mean_where};
+use super::distances::{distances, rounding};
 use super::unit_rows;
 use crate::InvalidParameter;
 use crate::error::require;
+use crate::fused::{PairDistanceKernel, apply, available};
 use crate::objective::{embedding_objective, init};
 use burn::config::Config;
 use burn::module::Module;
@@ -74,8 +75,17 @@ impl PairContrastiveLoss {
     /// # Panics
     /// When the batch is empty, or there are not as many labels as embeddings.
     pub fn forward(&self, embeddings: Tensor<2>, labels: Tensor<1, Int>) -> Tensor<1> {
-        let pairs = ClassPairs::new(&embeddings, labels);
+        check(embeddings.dims()[0], &labels);
         let x = unit_rows(embeddings, self.normalize);
+        if available(&x) {
+            let kernel = PairDistanceKernel {
+                labels: labels.into_data().iter::<i64>().collect(),
+                margins: (self.positive_margin, self.negative_margin),
+                tolerance: rounding(&x),
+            };
+            return apply([x.clone().matmul(x.transpose()).into_dispatch()], kernel);
+        }
+        let pairs = ClassPairs::new(&x, labels);
         let distances = distances(x.clone(), x);
         let active = |values: Tensor<2>, pairs| {
             let above = values.clone().detach().greater_scalar(0.0);
