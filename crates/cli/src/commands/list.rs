@@ -1,7 +1,7 @@
 use crate::args::{ListArgs, ListWhat};
 use crate::error::CliError;
 use crate::output;
-use contrarian::registry::{Classes, OBJECTIVES};
+use contrarian::registry::{Classes, EMBEDDING_OBJECTIVES, EmbeddingEntry, EmbeddingTask, OBJECTIVES, ObjectiveSpec};
 use contrarian_lab::data::EMBEDDED;
 use contrarian_studies::{Recorded, STUDIES, papers_markdown, recorded};
 use serde_json::{Value, json};
@@ -26,8 +26,13 @@ pub fn run(args: &ListArgs) -> Result<ExitCode, CliError> {
                 .iter()
                 .map(|o| {
                     json!({"name": o.name, "classes": classes(o.classes), "paper": o.paper, "summary": o.summary,
-                           "formula": o.formula, "source": o.source, "rust": o.config, "defaults": (o.defaults)()})
+                           "formula": o.formula, "source": o.source, "rust": o.config, "defaults": (o.defaults)(),
+                           "sees": "logits"})
                 })
+                .chain(EMBEDDING_OBJECTIVES.iter().map(|o| {
+                    json!({"name": o.name, "paper": o.paper, "summary": o.summary, "formula": o.formula,
+                           "source": o.source, "rust": o.config, "defaults": (o.defaults)(), "sees": sees(o)})
+                }))
                 .collect(),
         ),
         ListWhat::Papers => (
@@ -67,6 +72,11 @@ pub fn run(args: &ListArgs) -> Result<ExitCode, CliError> {
         true => output::print(&serde_json::to_string_pretty(&json).map_err(std::io::Error::other)?)?,
         false => output::print(&output::table(header, rows, header.len()))?,
     }
+    if matches!(args.what, ListWhat::Objectives) && !args.json {
+        let rows = EMBEDDING_OBJECTIVES.iter().map(|o| strings([o.name, sees(o), o.paper.unwrap_or(""), o.summary]));
+        let table = output::table(&["objective", "sees", "paper", "what it is"], rows, 4);
+        output::print(&format!("\nobjectives over embeddings\n{table}"))?;
+    }
     Ok(ExitCode::SUCCESS)
 }
 
@@ -74,6 +84,16 @@ fn classes(classes: Classes) -> &'static str {
     match classes {
         Classes::Any => "any",
         Classes::Binary => "two",
+    }
+}
+
+/// What an objective over embeddings is given with them.
+pub fn sees(entry: &EmbeddingEntry) -> &'static str {
+    let task = ObjectiveSpec { name: entry.name.into(), parameters: Vec::new() }.build_embedding();
+    match task.expect("defaults are in range") {
+        EmbeddingTask::Pairs(_) => "pairs",
+        EmbeddingTask::Labels(objective) if objective.needs_class_weights() => "labels, class weights",
+        EmbeddingTask::Labels(_) => "labels",
     }
 }
 

@@ -1,7 +1,11 @@
+use super::list::sees;
 use crate::args::ShowArgs;
 use crate::error::CliError;
 use crate::output;
-use contrarian::registry::{Classes, OBJECTIVES, ObjectiveEntry, did_you_mean, find, suggest};
+use contrarian::registry::{
+    Classes, EMBEDDING_OBJECTIVES, EmbeddingEntry, OBJECTIVES, ObjectiveEntry, did_you_mean, find, find_embedding,
+    suggest,
+};
 use contrarian_studies::{STUDIES, Study};
 use serde_json::Value;
 use std::fmt::Write;
@@ -12,8 +16,10 @@ pub fn run(args: &ShowArgs) -> Result<ExitCode, CliError> {
     let mut pages = Vec::new();
     pages.extend(contrarian_studies::find(name).map(study_page));
     pages.extend(find(name).map(objective_page));
+    pages.extend(find_embedding(name).map(embedding_page));
     if pages.is_empty() {
-        let names = OBJECTIVES.iter().map(|o| o.name).chain(STUDIES.iter().map(|s| s.id));
+        let embedding = EMBEDDING_OBJECTIVES.iter().map(|o| o.name);
+        let names = OBJECTIVES.iter().map(|o| o.name).chain(embedding).chain(STUDIES.iter().map(|s| s.id));
         let hint = did_you_mean(suggest(name, names).as_deref());
         return Err(CliError::Usage(format!("nothing is called `{name}`{hint} (`contrarian list` shows the names)")));
     }
@@ -27,12 +33,7 @@ fn objective_page(entry: &ObjectiveEntry) -> String {
     if !entry.parameters.is_empty() {
         page.push_str("parameters\n");
         for (name, meaning) in entry.parameters {
-            let default = match &defaults[*name] {
-                Value::Null => "none".to_string(),
-                Value::String(text) => text.clone(),
-                value => value.to_string(),
-            };
-            let _ = writeln!(page, "  {name} = {default}: {meaning}");
+            let _ = writeln!(page, "  {name} = {}: {meaning}", plain(&defaults[*name]));
         }
         page.push('\n');
     }
@@ -49,6 +50,36 @@ fn objective_page(entry: &ObjectiveEntry) -> String {
     page
 }
 
+fn embedding_page(entry: &EmbeddingEntry) -> String {
+    let sees = sees(entry);
+    let mut page = format!("{}: {}\n\n{}\n\n", entry.name, entry.summary, entry.formula);
+    if let Some(defaults) = (entry.defaults)().as_object().filter(|defaults| !defaults.is_empty()) {
+        page.push_str("parameters\n");
+        for (name, value) in defaults {
+            let _ = writeln!(page, "  {name} = {}", plain(value));
+        }
+        page.push('\n');
+    }
+    // Heads with class weights stand with the classification objectives.
+    let room = if sees.contains("weights") { "classification" } else { "contrastive" };
+    let config = entry.config;
+    let _ = writeln!(
+        page,
+        "over embeddings with their {sees}\n\nfrom Rust\n  use contrarian::{room}::{config};\n  \
+         let objective = {config}::new().init();\n\nfrom the command line\n  contrarian probe {}\n\nsource: {}",
+        entry.name, entry.source
+    );
+    page
+}
+
+fn plain(value: &Value) -> String {
+    match value {
+        Value::Null => "none".to_string(),
+        Value::String(text) => text.clone(),
+        value => value.to_string(),
+    }
+}
+
 fn study_page(study: &Study) -> String {
     let mut page = format!(
         "{}: {}\n{}, https://arxiv.org/abs/{}\n\n{}\n\nregistered claims\n",
@@ -60,7 +91,13 @@ fn study_page(study: &Study) -> String {
             let _ = writeln!(page, "    here: {}", claim.differs);
         }
     }
-    let objectives: Vec<&str> = OBJECTIVES.iter().filter(|o| o.paper == Some(study.id)).map(|o| o.name).collect();
+    let objectives: Vec<&str> = OBJECTIVES
+        .iter()
+        .map(|o| (o.paper, o.name))
+        .chain(EMBEDDING_OBJECTIVES.iter().map(|o| (o.paper, o.name)))
+        .filter(|(paper, _)| *paper == Some(study.id))
+        .map(|(_, name)| name)
+        .collect();
     if !objectives.is_empty() {
         let _ = writeln!(page, "\nobjectives: {}", objectives.join(", "));
     }

@@ -86,6 +86,11 @@ fn lists_and_pages_know_everything() {
             }
         }
     }
+    assert!(place.run("list objectives").succeeds().out.contains("objectives over embeddings"));
+    let page = place.run("show info-nce").succeeds().out.clone();
+    for part in ["temperature = 0.1", "InfoNceLossConfig", "1807.03748", "log("] {
+        assert!(page.contains(part), "{part}: {page}");
+    }
     for shell in ["bash", "zsh", "fish"] {
         assert!(place.run(&format!("completions {shell}")).succeeds().out.contains("contrarian"));
     }
@@ -125,6 +130,15 @@ fn probe_measures_an_objective_and_draws_it() {
     assert!(std::fs::read_to_string(place.path("out/report.html")).unwrap().contains("<svg"));
     let run = place.run("probe logistic --trials 20 --out out");
     assert!(run.succeeds().out.contains("noise-symmetric"), "{}", run.out);
+    let run = place.run("probe nt-xent(temperature=0.2) --json --out pairs");
+    let json: Value = serde_json::from_str(&run.succeeds().out).unwrap();
+    assert_eq!((json["labels"].as_bool(), json["by_temperature"].as_array().unwrap().len()), (Some(false), 5));
+    assert!(json["batches"][0]["coupling"].as_f64().unwrap() < 1.0);
+    assert!(std::fs::read_to_string(place.path("pairs/report.html")).unwrap().contains("<svg"));
+    assert!(place.run("probe triplet --out labels").succeeds().out.contains("one class"));
+    place.run("probe tripet").fails(2, &["did you mean `triplet`?"]);
+    place.run("show tripet").fails(2, &["did you mean `triplet`?"]);
+    place.run("probe nt-xent(temperature=0)").fails(2, &["`temperature` is 0"]);
     place.run("probe focl").fails(2, &["unknown objective `focl`", "did you mean `focal`?"]);
     place.run("probe focal --classes 1").fails(2, &["`classes` is 1"]);
     assert!(!place.path("runs").exists(), "wrong usage leaves no folder");

@@ -2,7 +2,7 @@ use super::{Growth, Minimiser, PROPER_WITHIN, PropertyCard};
 use crate::report::chart::{Axis, Mark, Plot, Series, Style};
 use crate::report::page::{Page, Verdict, badge_saying, figure, grid};
 use crate::report::table::Table;
-use maud::{Render, html};
+use maud::{Markup, Render, html};
 
 /// One line of the card.
 #[derive(Debug, Clone)]
@@ -78,13 +78,13 @@ impl PropertyCard {
     }
 }
 
-/// The card as a self-contained page.
-pub fn property_card_html(card: &PropertyCard) -> String {
-    let rows = html! {
+/// The properties as a table of a page.
+pub(super) fn property_rows(properties: Vec<Property>) -> Markup {
+    html! {
         table {
             thead { tr { th { "property" } th { "measured" } th { "numbers" } } }
             tbody {
-                @for property in card.properties() {
+                @for property in properties {
                     tr {
                         th scope="row" { (property.name) }
                         td {
@@ -99,7 +99,11 @@ pub fn property_card_html(card: &PropertyCard) -> String {
                 }
             }
         }
-    };
+    }
+}
+
+/// The card as a self-contained page.
+pub fn property_card_html(card: &PropertyCard) -> String {
     let line = |name: &str, colour: usize, points: Vec<(f64, f64)>| {
         Series::new(name, Style::Colour(colour), points).mark(Mark::LineAndPoints)
     };
@@ -136,7 +140,7 @@ pub fn property_card_html(card: &PropertyCard) -> String {
     }
     let subtitle = format!("Property card, measured over random logits of {} classes", card.classes);
     Page::new(card.objective.clone(), subtitle)
-        .lead(rows)
+        .lead(property_rows(card.properties()))
         .section(
             "Charts",
             grid(&[

@@ -5,12 +5,16 @@
 
 mod card;
 mod cost;
+mod embedding;
+mod embedding_card;
 mod evaluate;
 mod proper;
 mod shape;
 
 pub use card::{Property, property_card_html};
 pub use cost::{Extreme, Growth};
+pub use embedding::{BatchSize, Coverage, Hardness, PairCard, probe_embedding};
+pub use embedding_card::pair_card_html;
 pub use proper::{Minimiser, PROPER_WITHIN};
 pub use shape::{Convexity, GradientBound, Invariance, NoiseSymmetry};
 
