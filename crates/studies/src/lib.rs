@@ -6,6 +6,7 @@
 mod claim;
 mod findings;
 mod folder;
+mod omniglot;
 mod papers;
 mod real;
 mod report;
@@ -31,6 +32,8 @@ mod fedka;
 mod hyp_oc;
 mod ldr;
 mod neural_collapse;
+mod nev_ncd;
+mod susana;
 mod unime_v2;
 mod unpg;
 mod z_loss;

@@ -117,6 +117,26 @@ const PARTS: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "nev-ncd",
+        &[
+            "negatives::NegativeLearning",
+            "regularization::NovelEntropy",
+            "regularization::NovelVariance",
+            "regularization::NevNcd",
+            "regularization::SinkhornAssignment",
+        ],
+    ),
+    (
+        "susana",
+        &[
+            "contrastive::prototypes",
+            "contrastive::Prototypical",
+            "contrastive::ProtoTriplet",
+            "contrastive::IcnnLoss",
+            "regularization::mean_of_objectives",
+        ],
+    ),
+    (
         "unime-v2",
         &[
             "negatives::JudgedHardNegatives",

@@ -192,6 +192,8 @@ pub static STUDIES: &[Study] = &[
     crate::hyp_oc::STUDY,
     crate::ldr::STUDY,
     crate::neural_collapse::STUDY,
+    crate::nev_ncd::STUDY,
+    crate::susana::STUDY,
     crate::unime_v2::STUDY,
     crate::unpg::STUDY,
     crate::z_loss::STUDY,

@@ -1,10 +1,10 @@
 //! UNPG: do the batch's own negative pairs make a margin softmax tell unseen identities better apart?
 
-mod omniglot;
 mod training;
 
 use crate::claim::{Claim, Test, judge};
 use crate::findings::Findings;
+use crate::omniglot;
 use crate::study::{Context, Preset, Study, StudyError, settings, table};
 use crate::support::{Measured, Measurements};
 use contrarian::classification::{
