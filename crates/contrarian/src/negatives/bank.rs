@@ -110,7 +110,9 @@ impl MemoryBank {
     pub fn others(&self, ids: &[usize]) -> Result<Tensor<2>, MemoryError> {
         self.inside(ids)?;
         let mut other = vec![true; self.size()];
-        ids.iter().for_each(|&id| other[id] = false);
+        for &id in ids {
+            other[id] = false;
+        }
         let others: Vec<usize> = (0..self.size()).filter(|&id| other[id]).collect();
         Ok(self.select(&others))
     }

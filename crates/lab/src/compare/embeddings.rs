@@ -408,7 +408,7 @@ impl Hooks<EmbeddingNetwork> for Validate<'_> {
     }
 }
 
-impl<'a> Validate<'a> {
+impl Validate<'_> {
     /// The rows that validation needs, gathered once: at most [`MOST_VALIDATION_ROWS`] of the validation part, and for metrics
     /// that learn from training rows as many of those.
     fn rows(split: &Split, labels: &[usize], hold_out: HoldOut, seed: u64) -> (Vec<usize>, EvaluationRows) {
@@ -485,19 +485,16 @@ fn run_one(
         |model: &EmbeddingNetwork, rows, mode| {
             let (batch, labels) = {
                 let Mode::Training(rng) = mode else { unreachable!("a training loop trains") };
-                match config.views {
-                    Some(views) => {
-                        let rows: Vec<usize> = rows.iter().map(|&at| split.train[at]).collect();
-                        let mut view = || views.view(&problem.x, &rows, rng).data;
-                        let data = [view(), view()].concat();
-                        let batch = Matrix { rows: 2 * rows.len(), cols: x.cols, data };
-                        (centre.apply(batch), (0..rows.len()).chain(0..rows.len()).collect())
-                    }
+                if let Some(views) = config.views {
+                    let rows: Vec<usize> = rows.iter().map(|&at| split.train[at]).collect();
+                    let mut view = || views.view(&problem.x, &rows, rng).data;
+                    let data = [view(), view()].concat();
+                    let batch = Matrix { rows: 2 * rows.len(), cols: x.cols, data };
+                    (centre.apply(batch), (0..rows.len()).chain(0..rows.len()).collect())
+                } else {
                     // The rows of the loop only count the steps: batches of labels are drawn by class.
-                    None => {
-                        let drawn = classes.draw(rows.len(), matches!(task, EmbeddingTask::Pairs(_)), rng);
-                        (x.gather(&drawn.rows), drawn.labels)
-                    }
+                    let drawn = classes.draw(rows.len(), matches!(task, EmbeddingTask::Pairs(_)), rng);
+                    (x.gather(&drawn.rows), drawn.labels)
                 }
             };
             let n = batch.rows;

@@ -48,7 +48,7 @@ impl SpacePicture {
             return picture;
         }
         let found = PrincipalComponents::fit(x, 2);
-        picture.shares = found.shares().to_vec();
+        picture.shares = found.shares();
         for &label in labels {
             picture.counts[label] += 1;
         }
