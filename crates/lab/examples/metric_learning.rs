@@ -118,7 +118,6 @@ fn main() -> Result<(), Box<dyn Error>> {
             projection: Linear {
                 weight: Param::from_tensor(matrix(2, INPUTS, DIM, bound, &device)),
                 bias: Some(Param::from_tensor(matrix(3, 1, DIM, bound, &device).reshape([DIM]))),
-                ..LinearConfig::new(INPUTS, DIM).init(&device)
             },
             classes: Param::from_tensor(matrix(4, classes, DIM, 1.0, &device)),
         };

@@ -1,7 +1,7 @@
 //! Invented results, named DEMO wherever a person could see them.
 
 use contrarian_lab::compare::{
-    CalibrationBin, ClassCount, Comparison, Curves, DataSummary, EpochPoint, Failure, ObjectiveResult,
+    CalibrationBin, ClassCount, Comparison, ComparisonKind, Curves, DataSummary, EpochPoint, Failure, ObjectiveResult,
     PairedComparison, Settings, Summary,
 };
 use std::collections::BTreeMap;
@@ -29,6 +29,7 @@ pub fn binary(rows: usize) -> Comparison {
     let names = &NAMES[..rows.min(NAMES.len())];
     let class = |name: &str, rows| ClassCount { name: name.into(), rows };
     Comparison {
+        spaces: Vec::new(),
         version: "0.0.0-DEMO".into(),
         data: DataSummary {
             name: "DEMO, invented numbers".into(),
@@ -45,6 +46,7 @@ pub fn binary(rows: usize) -> Comparison {
             ],
         },
         settings: Settings {
+            kind: ComparisonKind::Classification,
             model: "MLP 104-64-64-2".into(),
             training: "Adam 0.001, batch 32, at most 60 epochs, patience 8".into(),
             splits: 10,
