@@ -26,7 +26,8 @@ fn csv(classes: usize, of_each: usize) -> String {
 fn embeddings_of_a_csv_file_are_compared_with_every_objective() {
     let place = Place::new();
     place.write("x.csv", csv(6, 20));
-    let run = place.run("compare --embeddings x.csv --seeds 2 --epochs 12 --batch-size 48 --dim 2 --out out");
+    let run = place
+        .run("compare --embeddings x.csv --seeds 2 --epochs 60 --batch-size 48 --learning-rate 0.03 --dim 2 --out out");
     run.succeeds();
     for part in
         ["120 rows, 4 columns", "linear 4-2", "held-out rows", "sup-con", "unpg", "cacr", "no training", "vs untrained"]
@@ -63,6 +64,7 @@ fn images_are_compared_from_two_views_without_labels() {
 fn what_cannot_work_is_said_before_training() {
     let place = Place::new();
     place.write("x.csv", csv(6, 20));
+    place.write("v.csv", "a,b\n1,2\n3,4\n5,7\n");
     place.write("one.csv", csv(1, 20));
     place.write("y.csv", "label\n1\n2\n");
     place.write("few.csv", csv(30, 2));
@@ -77,7 +79,8 @@ fn what_cannot_work_is_said_before_training() {
         ("--embeddings x.csv --seeds 0", 2, "`seeds`"),
         ("--embeddings x.csv --tune 3", 2, "--tune is for classifiers"),
         ("--embeddings x.csv --model cnn", 2, "needs images"),
-        ("--embeddings x.csv --labels y.csv", 1, "2 labels"),
+        ("--embeddings v.csv --labels y.csv", 1, "2 labels"),
+        ("--embeddings x.csv --labels y.csv", 1, "holds texts"),
         ("--embeddings one.csv", 1, "every row is of the class `c0`"),
         ("--embeddings few.csv --hold-out rows", 1, "fewer than two classes"),
         ("--embeddings x.csv --hold-out classes --objectives focal", 2, "unknown objective"),

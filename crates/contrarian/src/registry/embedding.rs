@@ -282,6 +282,6 @@ mod tests {
             let error = text.parse::<ObjectiveSpec>().unwrap().build_embedding().unwrap_err().to_string();
             assert!(error.contains(says), "{text}: {error}");
         }
-        assert!("unpg(whisker=null)".parse::<ObjectiveSpec>().unwrap().build_embedding().is_ok());
+        assert!("unpg(whisker=1e9)".parse::<ObjectiveSpec>().unwrap().build_embedding().is_ok());
     }
 }

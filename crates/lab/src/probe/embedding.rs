@@ -196,13 +196,19 @@ fn hardness(task: &EmbeddingTask, temperature: Option<f64>, seed: u64) -> Hardne
     Hardness { temperature, hardest_tenth: mean(|s| s.0), entropy: mean(|s| s.1) }
 }
 
-/// Temperature of the losses that are a softmax of the positive against its negatives, or its decoupled form: of their
-/// positive's gradient a limit is known, `1 / T` for every anchor.
-fn coupled_temperature(name: &str, temperature: Option<f64>) -> Option<f64> {
-    temperature.filter(|_| ["info-nce", "nt-xent", "hard-contrastive", "dcl"].contains(&name))
+/// What the positive's gradient of an anchor is without coupling, for losses that are a softmax of the positive against its
+/// negatives, or its decoupled form: `1 / T`, and twice that for DCL's sum of both directions.
+fn decoupled_slope(spec: &ObjectiveSpec, temperature: Option<f64>) -> Option<f64> {
+    let slope = 1.0 / temperature?;
+    let one_way = spec.parameters.iter().any(|(name, value)| name == "direction" && value == "one-way");
+    match spec.name.as_str() {
+        "info-nce" | "nt-xent" | "hard-contrastive" => Some(slope),
+        "dcl" => Some(if one_way { slope } else { 2.0 * slope }),
+        _ => None,
+    }
 }
 
-fn batches(task: &EmbeddingTask, coupled: Option<f64>, seed: u64) -> Vec<BatchSize> {
+fn batches(task: &EmbeddingTask, decoupled: Option<f64>, seed: u64) -> Vec<BatchSize> {
     let mut sizes: Vec<BatchSize> = Vec::new();
     for items in BATCHES {
         // One layout at large batches, where single negatives hardly matter.
@@ -215,7 +221,7 @@ fn batches(task: &EmbeddingTask, coupled: Option<f64>, seed: u64) -> Vec<BatchSi
             gradient += norm(&measured.gradient[..layout.dim]) * rows / draws as f64;
             coupling += layout.penalties(&measured.gradient)[0] * rows / draws as f64;
         }
-        sizes.push(BatchSize { items, gradient, relative: None, coupling: coupled.map(|t| t * coupling) });
+        sizes.push(BatchSize { items, gradient, relative: None, coupling: decoupled.map(|slope| coupling / slope) });
     }
     let last = sizes.last().map_or(0.0, |size| size.gradient);
     for size in &mut sizes {
@@ -267,7 +273,7 @@ pub fn probe_embedding(spec: &ObjectiveSpec, seed: u64) -> Result<PairCard, Regi
         class_weights: task.needs_class_weights(),
         hardness: hardness(&task, temperature, seed),
         by_temperature,
-        batches: batches(&task, coupled_temperature(&spec.name, temperature), seed),
+        batches: batches(&task, decoupled_slope(spec, temperature), seed),
         coverage: if labels { coverage(&task, seed) } else { Vec::new() },
     })
 }
@@ -301,7 +307,9 @@ mod tests {
         let nt_xent = card("nt-xent(temperature=0.1)");
         let coupling: Vec<f64> = nt_xent.batches.iter().map(|b| b.coupling.unwrap()).collect();
         assert!(coupling.windows(2).all(|pair| pair[0] < pair[1]) && coupling.iter().all(|q| *q < 1.0), "{coupling:?}");
-        assert!(card("dcl").batches.iter().all(|b| (b.coupling.unwrap() - 1.0).abs() < 1e-9));
+        for dcl in ["dcl", "dcl(direction=one-way)"] {
+            assert!(card(dcl).batches.iter().all(|b| (b.coupling.unwrap() - 1.0).abs() < 1e-9), "{dcl}");
+        }
         // The anchor's and its positive's coefficient, of which NT-Xent's gradient has the mean.
         let device = Device::flex();
         let mut expected = 0.0;
