@@ -4,7 +4,7 @@
 //! of each epoch after one to warm up. `<epochs>` 0 only gives the first.
 
 use burn::module::{Module, Param};
-use burn::nn::{Linear, LinearConfig};
+use burn::nn::Linear;
 use burn::optim::GradientsParams;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use contrarian::classification::{AngularMargin, ArcFaceLossConfig, CosFaceLossConfig};
