@@ -134,10 +134,9 @@ fn configure<'a>(
         ModelArg::Cnn => Architecture::Cnn,
     };
     let hold_out = match args.embeddings.hold_out {
-        Some(HoldOutArg::Rows) => HoldOut::Rows,
         Some(HoldOutArg::Classes) => HoldOut::Classes,
         None if problem.classes.len() >= MANY_CLASSES => HoldOut::Classes,
-        None => HoldOut::Rows,
+        Some(HoldOutArg::Rows) | None => HoldOut::Rows,
     };
     let fractions = (0.6, 0.2, 0.2);
     let batch_size = budget.batch_size.unwrap_or(128);
