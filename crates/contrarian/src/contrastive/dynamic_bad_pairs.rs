@@ -75,7 +75,7 @@ impl DynamicBadPairMiningConfig {
 /// for _epoch in 0..2 {
 ///     let bad = objective.mine(&memory)?; // None while warming up
 ///     for items in [[0, 1], [2, 3]] {
-///         let views = [(); 2].map(|()| Tensor::<2>::random([2, 8], Distribution::Default, &device));
+///         let views = [(); 2].map(|()| Tensor::<2>::random([2, 8], Distribution::Default, &device).require_grad());
 ///         let [first, second] = views;
 ///         let losses = objective.pair_losses(first, second);
 ///         memory.record(&items, &losses.clone().into_data().iter::<f64>().collect::<Vec<_>>())?;
