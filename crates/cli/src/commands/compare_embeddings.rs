@@ -4,25 +4,15 @@ use crate::args::{CompareArgs, HoldOutArg, ModelArg, TaskArg};
 use crate::error::{CliError, INTERRUPTED};
 use crate::{output, progress};
 use contrarian::InvalidParameter;
-use contrarian::registry::{EMBEDDING_OBJECTIVES, EmbeddingTask, ObjectiveSpec, parse_list};
+use contrarian::registry::{ObjectiveSpec, parse_list};
 use contrarian_lab::augment::ImageAugmentation;
 use contrarian_lab::compare::{EmbeddingCompareConfig, EmbeddingProblem, HoldOut, compare_embeddings};
-use contrarian_lab::data::{EmbeddingOptions, Features, embedded, load_embeddings};
-use contrarian_lab::embedding::{EmbeddingMetric, UnknownEmbeddingMetric};
+use contrarian_lab::data::{EmbeddingOptions, embedded, load_embeddings};
+use contrarian_lab::embedding::UnknownEmbeddingMetric;
 use contrarian_lab::model::Architecture;
-use contrarian_lab::parallel::available_threads;
 use contrarian_lab::report::write_comparison;
 use std::process::ExitCode;
 use std::sync::atomic::Ordering;
-
-/// From this many classes on whole classes are held out when nobody says.
-const MANY_CLASSES: usize = 20;
-
-/// Fewest steps of a fit by default: a step of a projection is cheap, one of a network over two views of images is not.
-const STEPS: usize = 600;
-const STEPS_OF_IMAGES: usize = 150;
-/// Fewest steps without a better score before a fit stops.
-const PATIENCE_STEPS: usize = 120;
 
 /// `compare` for embeddings, or for images without labels.
 pub fn run(args: &CompareArgs) -> Result<ExitCode, CliError> {
@@ -72,28 +62,18 @@ fn problem(args: &CompareArgs) -> Result<EmbeddingProblem, CliError> {
         };
         return Ok(load_embeddings(path, &options)?.into());
     }
-    let mut problems = if args.data.images.is_empty() {
-        // Two views are of images; of the embedded sets one has some.
-        let name = if args.data.data.is_empty() { "glyphs" } else { "" };
-        let images = embedded(name).map_err(|_| {
-            CliError::Usage("--task contrastive makes random views of images: give them with --images PATH".into())
-        })?;
-        vec![images]
-    } else {
-        setup::problems(&args.data)?
+    // Of the embedded sets one has images; it takes the place of the default, a table.
+    let default = args.data.images.is_empty() && args.data.data.is_empty() && args.data.dataset == ["winequality"];
+    let mut problems = match default {
+        true => vec![embedded("glyphs").map_err(|error| CliError::Usage(error.to_string()))?],
+        false => setup::problems(&args.data)?,
     };
     let problem = match problems.len() {
         1 => problems.remove(0),
         n => return Err(CliError::Usage(format!("a space is compared on one data set, and {n} are named"))),
     };
-    let Features::Images(images) = problem.features else { unreachable!("images were asked for") };
-    Ok(EmbeddingProblem {
-        name: problem.name,
-        images: Some(images.shape),
-        x: images.pixels,
-        labels: problem.labels,
-        classes: problem.classes,
-        notes: problem.notes,
+    EmbeddingProblem::of_images(problem).ok_or_else(|| {
+        CliError::Usage("--task contrastive makes random views of images: give them with --images PATH".into())
     })
 }
 
@@ -112,59 +92,45 @@ fn configure<'a>(
     if let Some((option, _)) = unused.into_iter().find(|(_, given)| *given) {
         return Err(CliError::Usage(format!("{option} is for classifiers, and here a space is learned")));
     }
-    let objectives = match &args.objectives {
-        Some(list) => parse_list(list)?,
-        None => every_objective(views.is_some()),
-    };
-    if let Some(twice) = objectives.iter().enumerate().find(|(i, o)| objectives[..*i].contains(o)) {
+    let mut config = EmbeddingCompareConfig::new(problem, views.map(|views| views as _));
+    if let Some(list) = &args.objectives {
+        config.objectives = parse_list(list)?;
+    }
+    if let Some(twice) = config.objectives.iter().enumerate().find(|(i, o)| config.objectives[..*i].contains(o)) {
         return Err(CliError::Usage(format!("objective `{}` is listed twice", twice.1)));
     }
-    let metric: EmbeddingMetric = match &budget.metric {
-        Some(name) => name.parse().map_err(|error: UnknownEmbeddingMetric| CliError::Usage(error.to_string()))?,
-        None => EmbeddingMetric::MapAtR,
-    };
-    let usual = if problem.images.is_some() { ModelArg::Cnn } else { ModelArg::Mlp };
-    let model = match budget.model.unwrap_or(usual) {
-        // A projection of embeddings is linear unless layers are asked for.
-        ModelArg::Mlp => Architecture::Mlp {
-            depth: budget.depth.unwrap_or(0),
-            width: budget.width.unwrap_or(64),
-            dropout: budget.dropout.unwrap_or(0.0),
-        },
-        ModelArg::Cnn => Architecture::Cnn,
-    };
-    let hold_out = match args.embeddings.hold_out {
-        Some(HoldOutArg::Classes) => HoldOut::Classes,
-        None if problem.classes.len() >= MANY_CLASSES => HoldOut::Classes,
-        Some(HoldOutArg::Rows) | None => HoldOut::Rows,
-    };
-    let fractions = (0.6, 0.2, 0.2);
-    let batch_size = budget.batch_size.unwrap_or(128);
-    let steps = ((problem.labels.len() as f64 * fractions.0) as usize / batch_size.max(1)).max(1);
-    let fewest = if problem.images.is_some() { STEPS_OF_IMAGES } else { STEPS };
-    let defaults = (fewest.div_ceil(steps).max(20), PATIENCE_STEPS.div_ceil(steps).max(5));
-    let baseline = args.baseline.as_deref().unwrap_or(if views.is_some() { "info-nce" } else { "triplet" });
-    Ok(EmbeddingCompareConfig {
-        objectives,
-        baseline: baseline.parse::<ObjectiveSpec>()?,
-        metric,
-        splits: args.seeds,
-        fractions,
-        hold_out,
-        seed: budget.seed,
-        model,
-        dim: args.embeddings.dim.unwrap_or(64),
-        fit: setup::fit_config_within(budget, batch_size, defaults)?,
-        views: views.map(|views| views as _),
-        threads: args.threads.unwrap_or_else(available_threads).max(1),
-    })
-}
-
-/// Every registered objective that can be trained, with its defaults; for views those without class weights.
-fn every_objective(views: bool) -> Vec<ObjectiveSpec> {
-    let spec = |name: &str| ObjectiveSpec { name: name.into(), parameters: Vec::new() };
-    let fits = |spec: &ObjectiveSpec| {
-        spec.build_embedding().is_ok_and(|task: EmbeddingTask| !views || !task.needs_class_weights())
-    };
-    EMBEDDING_OBJECTIVES.iter().map(|entry| spec(entry.name)).filter(fits).collect()
+    if let Some(baseline) = &args.baseline {
+        config.baseline = baseline.parse::<ObjectiveSpec>()?;
+    }
+    if let Some(name) = &budget.metric {
+        config.metric = name.parse().map_err(|error: UnknownEmbeddingMetric| CliError::Usage(error.to_string()))?;
+    }
+    let layers = budget.depth.is_some() || budget.width.is_some() || budget.dropout.is_some();
+    match budget.model {
+        Some(ModelArg::Cnn) => config.model = Architecture::Cnn,
+        None if problem.images.is_some() => {}
+        _ => {
+            config.model = Architecture::Mlp {
+                depth: budget.depth.unwrap_or(0),
+                width: budget.width.unwrap_or(64),
+                dropout: budget.dropout.unwrap_or(0.0),
+            };
+        }
+    }
+    if layers && config.model == Architecture::Cnn {
+        let reason = "--depth, --width and --dropout are settings of the mlp, and a cnn is trained: add --model mlp";
+        return Err(CliError::Usage(reason.into()));
+    }
+    match args.embeddings.hold_out {
+        Some(HoldOutArg::Rows) => config.hold_out = HoldOut::Rows,
+        Some(HoldOutArg::Classes) => config.hold_out = HoldOut::Classes,
+        None => {}
+    }
+    let batch_size = budget.batch_size.unwrap_or(config.fit.batch_size);
+    config.fit = setup::fit_config_within(budget, batch_size, config.budget_for(problem, batch_size))?;
+    config.splits = args.seeds;
+    config.seed = budget.seed;
+    config.dim = args.embeddings.dim.unwrap_or(config.dim);
+    config.threads = args.threads.map_or(config.threads, |threads| threads.max(1));
+    Ok(config)
 }

@@ -86,6 +86,8 @@ fn what_cannot_work_is_said_before_training() {
         ("--embeddings x.csv --hold-out classes --objectives focal", 2, "unknown objective"),
         ("--embeddings nowhere.npy", 1, "nowhere.npy"),
         ("--task contrastive --objectives arc-face", 2, "class weights"),
+        ("--task contrastive --dataset iris", 2, "views of images"),
+        ("--task contrastive --width 8", 2, "--model mlp"),
         ("--hold-out rows", 2, "--embeddings"),
         ("--labels y.csv", 2, "--embeddings"),
     ] {
