@@ -4,7 +4,7 @@
 //! Objectives divide by a number as `mul_scalar(1.0 / c)`: the backward pass of Burn 0.22's `div_scalar` rounds `c` to f32,
 //! which costs f64 gradients half of their digits.
 
-use crate::fused::{self, RowLoss, softmax_rows};
+use crate::fused::{self, RowLoss, UnitRowsKernel, softmax_rows};
 use burn::tensor::{Bool, Int, Tensor, TensorData, activation};
 
 /// `log softmax(logits)_y` of every row, `[batch]`, never above 0.
@@ -138,5 +138,9 @@ pub fn polar<const D: usize>(x: Tensor<D>) -> (Tensor<D>, Tensor<D>) {
 /// - x: `[n, dim]`
 /// - output: `[n, dim]`
 pub fn normalize_rows(x: Tensor<2>) -> Tensor<2> {
+    let [n, dim] = x.dims();
+    if fused::available(&x) && n * dim > 0 {
+        return fused::apply([x.into_dispatch()], UnitRowsKernel { dim }).reshape([n, dim]);
+    }
     polar(x).0
 }

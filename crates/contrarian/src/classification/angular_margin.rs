@@ -17,6 +17,20 @@ pub enum AngularMargin {
 const SMALLEST_SQUARED_SINE: f64 = 1e-12;
 
 impl AngularMargin {
+    /// The logit of the own class and its derivative by the cosine, from the cosine and the margin in radians.
+    pub(super) fn of(self, cosine: f64, margin: f64) -> (f64, f64) {
+        let (sin, cos) = margin.sin_cos();
+        match self {
+            Self::Monotone if cosine < -cos => return (cosine - sin * margin, 1.0),
+            Self::Easy if cosine <= 0.0 => return (cosine, 1.0),
+            _ => {}
+        }
+        let squared_sine = (1.0 - cosine) * (1.0 + cosine);
+        let sine = squared_sine.max(SMALLEST_SQUARED_SINE).sqrt();
+        let slope = if squared_sine > SMALLEST_SQUARED_SINE { cosine / sine } else { 0.0 };
+        (cosine * cos - sine * sin, cos + slope * sin)
+    }
+
     /// The logit of the own class, from its cosine and its margin in radians, both `[n]`.
     pub(super) fn apply(self, cosine: Tensor<1>, margin: Tensor<1>) -> Tensor<1> {
         // The addition formula: no arc cosine, whose slope at +-1 is infinite. A product of differences keeps the digits

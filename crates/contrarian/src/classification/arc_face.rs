@@ -1,5 +1,5 @@
-use super::AngularMargin;
 use super::target_scores::{TargetScores, loss_of_scores, require_scale};
+use super::{AngularMargin, OwnMargin};
 use crate::InvalidParameter;
 use crate::error::require;
 use crate::objective::{class_weight_objective, init};
@@ -88,11 +88,12 @@ impl ArcFaceLoss {
     /// # Panics
     /// As [`forward_no_reduction`](Self::forward_no_reduction).
     pub fn scores(&self, features: Tensor<2>, weights: Tensor<2>, labels: Tensor<1, Int>) -> TargetScores {
-        TargetScores::of_cosines(features, weights, labels, self.scale, |cosine| {
-            let margin = cosine.zeros_like().add_scalar(self.margin);
-            self.angles.apply(cosine, margin)
-        })
+        TargetScores::of_cosines(features, weights, labels, self.scale, |cosine| self.own_margin().apply(cosine))
+    }
+
+    fn own_margin(&self) -> OwnMargin {
+        OwnMargin::Angle(self.angles, self.margin)
     }
 }
 
-loss_of_scores!(ArcFaceLoss);
+loss_of_scores!(ArcFaceLoss, fused);

@@ -1,3 +1,4 @@
+use super::OwnMargin;
 use super::target_scores::{TargetScores, loss_of_scores, require_scale};
 use crate::InvalidParameter;
 use crate::error::require;
@@ -74,9 +75,12 @@ impl CosFaceLoss {
     /// # Panics
     /// As [`forward_no_reduction`](Self::forward_no_reduction).
     pub fn scores(&self, features: Tensor<2>, weights: Tensor<2>, labels: Tensor<1, Int>) -> TargetScores {
-        let margin = self.margin;
-        TargetScores::of_cosines(features, weights, labels, self.scale, |cosine| cosine.sub_scalar(margin))
+        TargetScores::of_cosines(features, weights, labels, self.scale, |cosine| self.own_margin().apply(cosine))
+    }
+
+    fn own_margin(&self) -> OwnMargin {
+        OwnMargin::Cosine(self.margin)
     }
 }
 
-loss_of_scores!(CosFaceLoss);
+loss_of_scores!(CosFaceLoss, fused);

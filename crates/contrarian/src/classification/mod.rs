@@ -34,6 +34,7 @@ mod mining;
 mod multiclass_hinge;
 mod normalized;
 mod normalized_linear;
+mod own_margin;
 mod pairwise_squared_hinge;
 mod smooth_adv_comp_sum;
 mod soft_confusion;
@@ -76,6 +77,7 @@ pub use margin_head::{MarginHead, MarginHeadConfig};
 pub use multiclass_hinge::{CrammerSingerLoss, CrammerSingerLossConfig, WestonWatkinsLoss, WestonWatkinsLossConfig};
 pub use normalized::{NceAgceLoss, NceAgceLossConfig, NceAulLoss, NceAulLossConfig, NceRceLoss, NceRceLossConfig};
 pub use normalized_linear::{NormalizedLinear, NormalizedLinearConfig};
+pub(crate) use own_margin::OwnMargin;
 pub use pairwise_squared_hinge::{PairwiseSquaredHinge, PairwiseSquaredHingeConfig};
 pub(crate) use smooth_adv_comp_sum::margin_shift_norm;
 pub use smooth_adv_comp_sum::{

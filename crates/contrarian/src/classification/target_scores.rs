@@ -1,6 +1,7 @@
+use super::OwnMargin;
 use crate::InvalidParameter;
 use crate::error::require;
-use crate::fused::{InBatch, indices};
+use crate::fused::{ClassScoresKernel, MarginSoftmaxKernel, apply, available, indices};
 use crate::numerics::{gather_target, log_sum_exp, normalize_rows, softplus, target_mask};
 use burn::tensor::{Int, Tensor};
 
@@ -80,38 +81,73 @@ impl TargetScores {
         scale: f64,
         margin: impl FnOnce(Tensor<1>) -> Tensor<1>,
     ) -> Self {
-        let ([n, dim], [classes, width]) = (features.dims(), weights.dims());
-        assert!(n > 0 && dim > 0, "a loss needs at least one example, got features [{n}, {dim}]");
-        assert_eq!(
-            dim, width,
-            "features are [{n}, {dim}], so weights must be [classes, {dim}], not [{classes}, {width}]"
-        );
-        assert!(classes >= 2, "a head needs weights of at least two classes, got [{classes}, {width}]");
-        // Read back: the kernel takes the label as the one class that is kept out of the sum.
-        let positives = indices(labels.clone());
-        assert_eq!(positives.len(), n, "{} labels for {n} examples", positives.len());
-        if let Some(label) = positives.iter().find(|&&label| label >= classes) {
-            panic!("label {label} is not in 0..{classes}");
-        }
+        let [n, dim] = features.dims();
+        let positives = check(&features, &weights, &labels);
         let (features, weights) = (normalize_rows(features), normalize_rows(weights));
-        let cosine = (features.clone() * weights.clone().select(0, labels)).sum_dim(1).reshape([n]);
-        let others = InBatch {
-            dim,
-            temperature: 1.0 / scale,
-            positives,
-            own: None,
-            coupled: false,
-            negatives_only: true,
-            hardest: None,
-            mean: false,
+        let (cosine, others) = if available(&features) {
+            let kernel = ClassScoresKernel { dim, scale, labels: positives };
+            let both = apply([features.into_dispatch(), weights.into_dispatch()], kernel);
+            (both.clone().slice([0..n]), both.slice([n..2 * n]))
+        } else {
+            let cosines = features.matmul(weights.transpose());
+            let Self { own, others, .. } = Self::from_logits(cosines.mul_scalar(scale), labels);
+            (own.mul_scalar(1.0 / scale), others)
         };
-        Self { own: margin(cosine).mul_scalar(scale), others: others.forward(features, weights), penalty: None }
+        Self { own: margin(cosine).mul_scalar(scale), others, penalty: None }
     }
+}
+
+/// Checks a batch of a head; gives the labels.
+///
+/// # Panics
+/// When shapes do not fit each other, there are fewer than two classes, or a label is out of range.
+fn check(features: &Tensor<2>, weights: &Tensor<2>, labels: &Tensor<1, Int>) -> Vec<usize> {
+    let ([n, dim], [classes, width]) = (features.dims(), weights.dims());
+    assert!(n > 0 && dim > 0, "a loss needs at least one example, got features [{n}, {dim}]");
+    assert_eq!(dim, width, "features are [{n}, {dim}], so weights must be [classes, {dim}], not [{classes}, {width}]");
+    assert!(classes >= 2, "a head needs weights of at least two classes, got [{classes}, {width}]");
+    // Read back: the kernel takes the label as the one class that is kept out of the sum.
+    let positives = indices(labels.clone());
+    assert_eq!(positives.len(), n, "{} labels for {n} examples", positives.len());
+    if let Some(label) = positives.iter().find(|&&label| label >= classes) {
+        panic!("label {label} is not in 0..{classes}");
+    }
+    positives
+}
+
+/// The mean softmax loss over `scale cos` with a margin at the own cosine, by a kernel that makes value and gradients in one
+/// pass; `None` where that is not to be had, or would take more memory than the batch.
+///
+/// # Panics
+/// As [`TargetScores::of_cosines`].
+pub(super) fn fused_mean(
+    features: &Tensor<2>,
+    weights: &Tensor<2>,
+    labels: &Tensor<1, Int>,
+    scale: f64,
+    margin: OwnMargin,
+) -> Option<Tensor<1>> {
+    let labels = check(features, weights, labels);
+    let dim = features.dims()[1];
+    (available(features) && weights.dims()[0] <= labels.len()).then(|| {
+        let unit = [features, weights].map(|x| normalize_rows(x.clone()).into_dispatch());
+        apply(unit, MarginSoftmaxKernel { dim, labels, scale, margin })
+    })
 }
 
 /// Gives a head with `scores` its `forward` and `forward_no_reduction`.
 macro_rules! loss_of_scores {
     ($name:ident) => {
+        crate::classification::target_scores::loss_of_scores!(@ $name, |_: &$name, _, _, _| None);
+    };
+    // A head whose `own_margin` depends on nothing but the cosine.
+    ($name:ident, fused) => {
+        crate::classification::target_scores::loss_of_scores!(@ $name, |head: &$name, features, weights, labels| {
+            let (scale, margin) = (head.scale, head.own_margin());
+            crate::classification::target_scores::fused_mean(features, weights, labels, scale, margin)
+        });
+    };
+    (@ $name:ident, $fused:expr) => {
         impl $name {
             /// The loss of every row.
             ///
@@ -146,7 +182,15 @@ macro_rules! loss_of_scores {
                 weights: burn::tensor::Tensor<2>,
                 labels: burn::tensor::Tensor<1, burn::tensor::Int>,
             ) -> burn::tensor::Tensor<1> {
-                self.forward_no_reduction(features, weights, labels).mean()
+                type Fused<Head> = fn(
+                    &Head,
+                    &burn::tensor::Tensor<2>,
+                    &burn::tensor::Tensor<2>,
+                    &burn::tensor::Tensor<1, burn::tensor::Int>,
+                ) -> Option<burn::tensor::Tensor<1>>;
+                let fused: Fused<Self> = $fused;
+                fused(self, &features, &weights, &labels)
+                    .unwrap_or_else(|| self.forward_no_reduction(features, weights, labels).mean())
             }
         }
     };

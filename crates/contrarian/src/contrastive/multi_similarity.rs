@@ -1,7 +1,8 @@
-use super::class_pairs::{ClassPairs, NOTHING};
+use super::class_pairs::{ClassPairs, NOTHING, check};
 use super::unit_rows;
 use crate::InvalidParameter;
 use crate::error::require;
+use crate::fused::{MultiSimilarityKernel, apply, available};
 use crate::numerics::{log_sum_exp, softplus};
 use crate::objective::{embedding_objective, init};
 use burn::config::Config;
@@ -74,7 +75,7 @@ impl MultiSimilarityLoss {
     /// # Panics
     /// When the batch is empty, or there are not as many labels as embeddings.
     pub fn forward(&self, embeddings: Tensor<2>, labels: Tensor<1, Int>) -> Tensor<1> {
-        self.forward_no_reduction(embeddings, labels).mean()
+        self.values(embeddings, labels, true)
     }
 
     /// The loss of every anchor.
@@ -87,15 +88,32 @@ impl MultiSimilarityLoss {
     /// # Panics
     /// As [`forward`](Self::forward).
     pub fn forward_no_reduction(&self, embeddings: Tensor<2>, labels: Tensor<1, Int>) -> Tensor<1> {
+        self.values(embeddings, labels, false)
+    }
+
+    /// The mean, `[1]`, or every anchor's, `[n]`.
+    fn values(&self, embeddings: Tensor<2>, labels: Tensor<1, Int>, mean: bool) -> Tensor<1> {
         let [n, _] = embeddings.dims();
-        let ClassPairs { positive, negative } = ClassPairs::new(&embeddings, labels);
+        check(n, &labels);
         let x = unit_rows(embeddings, true);
-        let s = x.clone().matmul(x.transpose()).sub_scalar(self.base);
+        let products = x.clone().matmul(x.clone().transpose());
+        if available(&x) {
+            let kernel = MultiSimilarityKernel {
+                labels: labels.into_data().iter::<i64>().collect(),
+                scales: (self.alpha, self.beta),
+                base: self.base,
+                mean,
+            };
+            return apply([products.into_dispatch()], kernel);
+        }
+        let ClassPairs { positive, negative } = ClassPairs::new(&x, labels);
+        let s = products.sub_scalar(self.base);
         // log(1 + sum exp) is the softplus of log-sum-exp, which is far below 0 for an empty sum.
         let side = |scale: f64, mask: Tensor<2, Bool>| -> Tensor<1> {
             let scores = s.clone().mul_scalar(scale).mask_fill(mask.bool_not(), NOTHING);
             softplus(log_sum_exp(scores).reshape([n])).mul_scalar(1.0 / scale.abs())
         };
-        side(-self.alpha, positive) + side(self.beta, negative)
+        let values = side(-self.alpha, positive) + side(self.beta, negative);
+        if mean { values.mean() } else { values }
     }
 }

@@ -12,7 +12,7 @@ use std::sync::{Arc, OnceLock};
 
 /// What a kernel gives in the forward pass.
 pub(crate) struct Evaluation<T> {
-    /// The output, one number or one a row.
+    /// The output, in one axis.
     pub value: Vec<T>,
     /// For an output of one number, where gradients were asked for: its gradient in each input, in the order of the
     /// inputs. `None` leaves the work to [`Kernel::pull_back`].

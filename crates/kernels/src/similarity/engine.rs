@@ -8,8 +8,12 @@ use rayon::prelude::*;
 
 /// Rows scored at a time.
 pub(super) const STRIP: usize = 128;
-/// Columns in a block: with a strip of rows, a block of scores stays in a core's second-level cache.
+/// Columns in a block at most: with a strip of rows, a block of scores stays in a core's second-level cache.
 const BLOCK: usize = 512;
+/// Few columns are cut into this many blocks, each with something to do for a thread.
+const SHARES: usize = 4;
+/// Columns in a block at least, where there are as many: a product with fewer is slow.
+const SMALLEST_BLOCK: usize = 64;
 /// Columns are cut into at most this many parts of whole blocks; a part is what a thread takes.
 const PARTS: usize = 32;
 
@@ -53,6 +57,8 @@ pub(crate) struct Pass<'a, T, F> {
 struct Part<'a, T, P> {
     /// First column.
     first: usize,
+    /// Columns in a block; the last may have fewer.
+    block: usize,
     /// Its columns.
     columns: &'a [T],
     bias: Option<&'a [T]>,
@@ -73,8 +79,10 @@ impl<T: Real, F: RowFunction<T>> Pass<'_, T, F> {
     pub fn run(&self) -> Found<T, F::Whole> {
         let Scores { n, m, dim, .. } = self.scores;
         let strip = STRIP.min(n);
-        let blocks = m.div_ceil(BLOCK);
-        let width = blocks.div_ceil(PARTS) * BLOCK;
+        // By the sizes alone: results are the same for any number of threads.
+        let block = m.div_ceil(SHARES).next_multiple_of(SMALLEST_BLOCK).min(BLOCK);
+        let blocks = m.div_ceil(block);
+        let width = blocks.div_ceil(PARTS) * block;
         let parts = m.div_ceil(width);
         let gradient = self.wanted != Wanted::Values;
 
@@ -103,10 +111,11 @@ impl<T: Real, F: RowFunction<T>> Pass<'_, T, F> {
             let mut biases = self.scores.column_bias.map(|bias| bias.chunks(width));
             let mut all: Vec<Part<T, F::Piece>> = columns
                 .zip(tiles.chunks_mut(strip * width))
-                .zip(pieces.chunks_mut(strip * width / BLOCK))
+                .zip(pieces.chunks_mut(strip * width / block))
                 .enumerate()
                 .map(|(index, ((columns, tiles), pieces))| Part {
                     first: index * width,
+                    block,
                     columns,
                     bias: biases.as_mut().and_then(Iterator::next),
                     tiles,
@@ -163,12 +172,12 @@ impl<T: Real, F: RowFunction<T>> Pass<'_, T, F> {
     fn score(&self, part: &mut Part<T, F::Piece>, first_row: usize, rows: &[T]) {
         let Scores { dim, scale, row_bias, .. } = self.scores;
         let count = rows.len() / dim;
-        for (block, columns) in part.columns.chunks(BLOCK * dim).enumerate() {
+        for (block, columns) in part.columns.chunks(part.block * dim).enumerate() {
             let width = columns.len() / dim;
-            let tile = &mut part.tiles[block * BLOCK * count..][..count * width];
+            let tile = &mut part.tiles[block * part.block * count..][..count * width];
             matmul(tile, View::new(rows, count, dim), View::new(columns, width, dim).t(), scale, false);
             if row_bias.is_some() || part.bias.is_some() {
-                let bias = part.bias.map(|bias| &bias[block * BLOCK..][..width]);
+                let bias = part.bias.map(|bias| &bias[block * part.block..][..width]);
                 for (row, tile) in tile.chunks_mut(width).enumerate() {
                     let own = row_bias.map_or(T::ZERO, |bias| bias[first_row + row]);
                     match bias {
@@ -177,7 +186,7 @@ impl<T: Real, F: RowFunction<T>> Pass<'_, T, F> {
                     }
                 }
             }
-            let first = part.first + block * BLOCK;
+            let first = part.first + block * part.block;
             for row in 0..count {
                 for column in self.function.excluded(first_row + row) {
                     if (first..first + width).contains(&column) {
@@ -212,9 +221,9 @@ impl<T: Real, F: RowFunction<T>> Pass<'_, T, F> {
         let total = part.columns.len() / dim;
         let blocks = part.blocks(dim);
         for (block, pieces) in part.pieces.chunks_mut(rows).take(blocks).enumerate() {
-            let width = BLOCK.min(total - block * BLOCK);
-            let tile = &mut part.tiles[block * BLOCK * rows..][..rows * width];
-            let first = part.first + block * BLOCK;
+            let width = part.block.min(total - block * part.block);
+            let tile = &mut part.tiles[block * part.block * rows..][..rows * width];
+            let first = part.first + block * part.block;
             run(Summarise { function: self.function, tile, width, first, first_row, pieces, thresholds });
         }
     }
@@ -223,14 +232,14 @@ impl<T: Real, F: RowFunction<T>> Pass<'_, T, F> {
         let Scores { dim, scale, .. } = self.scores;
         let count = rows.len() / dim;
         part.sum_share.fill(T::ZERO);
-        for (block, columns) in part.columns.chunks(BLOCK * dim).enumerate() {
+        for (block, columns) in part.columns.chunks(part.block * dim).enumerate() {
             let width = columns.len() / dim;
-            let tile = &mut part.tiles[block * BLOCK * count..][..count * width];
+            let tile = &mut part.tiles[block * part.block * count..][..count * width];
             let pieces = &part.pieces[block * count..][..count];
-            let first = part.first + block * BLOCK;
+            let first = part.first + block * part.block;
             run(Differentiate { function: self.function, tile: &mut *tile, width, first, first_row, pieces, wholes });
             if self.sums {
-                let column_sums = &mut part.column_sums[block * BLOCK..][..width];
+                let column_sums = &mut part.column_sums[block * part.block..][..width];
                 for (row, tile) in tile.chunks(width).enumerate() {
                     part.sum_share[row] += tile.iter().copied().sum();
                     add_scaled(column_sums, T::ONE, tile);
@@ -240,7 +249,7 @@ impl<T: Real, F: RowFunction<T>> Pass<'_, T, F> {
             let share = &mut part.row_share[..count * dim];
             matmul(share, tile, View::new(columns, width, dim), scale, block > 0);
             if self.wanted == Wanted::Both {
-                let target = &mut part.column_gradient[block * BLOCK * dim..][..width * dim];
+                let target = &mut part.column_gradient[block * part.block * dim..][..width * dim];
                 matmul(target, tile.t(), View::new(rows, count, dim), scale, true);
             }
         }
@@ -249,15 +258,15 @@ impl<T: Real, F: RowFunction<T>> Pass<'_, T, F> {
 
 impl<T, P> Part<'_, T, P> {
     fn blocks(&self, dim: usize) -> usize {
-        self.columns.len().div_ceil(BLOCK * dim)
+        self.columns.len().div_ceil(self.block * dim)
     }
 
     /// Calls `f(first column, width, tile)` for every block.
     fn each_block(&self, dim: usize, rows: usize, mut f: impl FnMut(usize, usize, &[T])) {
         let total = self.columns.len() / dim;
         for block in 0..self.blocks(dim) {
-            let width = BLOCK.min(total - block * BLOCK);
-            f(self.first + block * BLOCK, width, &self.tiles[block * BLOCK * rows..][..rows * width]);
+            let width = self.block.min(total - block * self.block);
+            f(self.first + block * self.block, width, &self.tiles[block * self.block * rows..][..rows * width]);
         }
     }
 }
