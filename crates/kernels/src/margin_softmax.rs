@@ -4,12 +4,15 @@ use crate::matmul::{View, matmul};
 use crate::real::softplus;
 use crate::simd::{Work, run};
 use crate::similarity::{add_scaled, exponentials};
+use crate::unit_rows::{Back, Forth, unit_rows};
 use rayon::prelude::*;
 
 /// Rows scored at a time.
 const STRIP: usize = 128;
 /// Rows are cut into at most this many groups of whole strips, each with a gradient by the classes of its own.
 const GROUPS: usize = 8;
+/// Classes that a thread takes at a time at least.
+const MIN_CLASSES: usize = 32;
 
 /// Value and gradients of [`margin_softmax`].
 #[derive(Debug, Clone)]
@@ -22,13 +25,13 @@ pub struct MarginSoftmaxed<T> {
     pub classes: Vec<T>,
 }
 
-/// The softmax loss over inner products with class vectors, of which a margin changes the own one.
+/// The softmax loss over cosines with class vectors, of which a margin changes the own one.
 ///
 /// ```text
-/// s_ik = x_i . w_k,   z_iy = f(s_iy),   z_ik = s_ik for k != y,          loss = mean_i -log softmax(scale z_i)_y
+/// c_ik = x_i . w_k / (|x_i| |w_k|),   z_iy = f(c_iy),   z_ik = c_ik for k != y,     loss = mean_i -log softmax(scale z_i)_y
 /// ```
 ///
-/// `margin` is `f`: it gives value and derivative. Value and gradients are made in one pass over the rows, with memory
+/// A vector of zeros has cosine 0 with everything. `margin` is `f`: it gives value and derivative. Value and gradients are made in one pass over the rows, with memory
 /// `O(n + 8 classes)` vectors beside a strip of scores: for fewer classes than rows.
 ///
 /// # Errors
@@ -53,6 +56,7 @@ pub fn margin_softmax<T: Real>(
     check_indices("labels", labels, m)?;
     let group = n.div_ceil(GROUPS).next_multiple_of(STRIP);
     let groups = n.div_ceil(group);
+    let unit_classes = unit_rows(classes, dim)?;
     let sizes = |rows: usize| if gradient { [rows, dim] } else { [0, dim] };
     let mut by_rows: Vec<T> = zeros("the row gradient", &sizes(n))?;
     let mut by_classes: Vec<T> = zeros("the class gradient", &sizes(groups * m))?;
@@ -69,31 +73,38 @@ pub fn margin_softmax<T: Real>(
             (rows, labels, sum, gradients)
         })
         .collect();
-    jobs.into_par_iter().for_each(|(rows, labels, sum, (by_rows, by_classes))| {
-        let mut tile = vec![T::ZERO; STRIP.min(labels.len()) * m];
+    let strip = STRIP.min(n);
+    let buffers = || (vec![T::ZERO; strip * m], vec![T::ZERO; strip * dim], vec![T::ZERO; strip * dim]);
+    jobs.into_par_iter().for_each_init(buffers, |(tile, unit, by_unit), (rows, labels, sum, (by_rows, by_classes))| {
         let mut row_gradients = by_rows.chunks_mut(STRIP * dim);
         for (rows, labels) in rows.chunks(STRIP * dim).zip(labels.chunks(STRIP)) {
-            let tile = &mut tile[..labels.len() * m];
-            let (x, w) = (View::new(rows, labels.len(), dim), View::new(classes, m, dim));
+            let (tile, unit) = (&mut tile[..labels.len() * m], &mut unit[..rows.len()]);
+            // A row of zeros is left as it is found.
+            unit.fill(T::ZERO);
+            run(Forth { x: rows, dim, unit });
+            let (x, w) = (View::new(unit, labels.len(), dim), View::new(&unit_classes, m, dim));
             matmul(tile, x, w.t(), scale, false);
             *sum += run(Strip { tile, labels, scale, weight, margin: &margin });
-            if let Some(by_rows) = row_gradients.next() {
+            if let Some(gradient) = row_gradients.next() {
                 let slopes = View::new(tile, labels.len(), m);
-                matmul(by_rows, slopes, w, scale, false);
+                let by_unit = &mut by_unit[..rows.len()];
+                matmul(by_unit, slopes, w, scale, false);
+                run(Back { x: rows, dim, upstream: by_unit, gradient });
                 matmul(by_classes, slopes.t(), x, scale, true);
             }
         }
     });
-    if groups > 1 && gradient {
-        let (total, shares) = by_classes.split_at_mut(m * dim);
-        total.par_chunks_mut(dim).enumerate().for_each(|(class, total)| {
-            for share in shares.chunks(m * dim) {
-                add_scaled(total, T::ONE, &share[class * dim..][..dim]);
-            }
-        });
-        by_classes.truncate(m * dim);
-    }
-    Ok(MarginSoftmaxed { loss: T::of(sums.iter().sum::<f64>() * weight), rows: by_rows, classes: by_classes })
+    let mut of_classes = zeros("the class gradient", &sizes(m))?;
+    let (first, others) = by_classes.split_at_mut(if gradient { m * dim } else { 0 });
+    let classes =
+        of_classes.par_chunks_mut(dim).zip(first.par_chunks_mut(dim)).zip(classes.par_chunks(dim)).enumerate();
+    classes.with_min_len(MIN_CLASSES).for_each(|(class, ((gradient, sum), x))| {
+        for share in others.chunks(m * dim) {
+            add_scaled(sum, T::ONE, &share[class * dim..][..dim]);
+        }
+        run(Back { x, dim, upstream: sum, gradient });
+    });
+    Ok(MarginSoftmaxed { loss: T::of(sums.iter().sum::<f64>() * weight), rows: by_rows, classes: of_classes })
 }
 
 /// Overwrites scaled scores with the derivative of the weighted loss by them; gives the sum of the rows' losses.
@@ -147,8 +158,9 @@ mod tests {
     /// Plain loops: one row after the other.
     fn loss(rows: &[f64], classes: &[f64], dim: usize, labels: &[usize], scale: f64) -> f64 {
         let of_row = |(x, &label): (&[f64], &usize)| {
-            let dot = |w: &[f64]| x.iter().zip(w).map(|(x, w)| x * w).sum::<f64>();
-            let scores = classes.chunks(dim).map(dot).enumerate();
+            let dot = |x: &[f64], w: &[f64]| x.iter().zip(w).map(|(x, w)| x * w).sum::<f64>();
+            let cosine = |w: &[f64]| dot(x, w) / (dot(x, x) * dot(w, w)).sqrt();
+            let scores = classes.chunks(dim).map(cosine).enumerate();
             let scores: Vec<f64> = scores.map(|(k, s)| scale * if k == label { margin(s).0 } else { s }).collect();
             scores.iter().map(|s| s.exp()).sum::<f64>().ln() - scores[label]
         };

@@ -32,7 +32,7 @@ pub fn multi_similarity<T: Real>(
             return Err(KernelError::value("scales", scale, "finite and above 0"));
         }
     }
-    let row = |row: usize| Row { products: &products[row * n..][..n], labels, row, scales, base };
+    let row = |anchor: usize| Row { products: &products[anchor * n..][..n], labels, anchor, scales, base };
     let mut values = zeros("the values", &[n])?;
     let Some(weights) = weights else {
         let blank = || vec![T::ZERO; n];
@@ -53,7 +53,7 @@ pub fn multi_similarity<T: Real>(
 struct Row<'a, T> {
     products: &'a [T],
     labels: &'a [i64],
-    row: usize,
+    anchor: usize,
     scales: (T, T),
     base: T,
 }
@@ -70,8 +70,8 @@ impl<T: Real> Work for Anchor<'_, T> {
 
     #[inline(always)]
     fn run<const FMA: bool>(self) -> T {
-        let Self { row: Row { products, labels, row, scales: (alpha, beta), base }, weight, gradient } = self;
-        let label = labels[row];
+        let Self { row: Row { products, labels, anchor, scales: (alpha, beta), base }, weight, gradient } = self;
+        let label = labels[anchor];
         // The exponents, and the largest of each kind or 0: the 1 in the sums has exponent 0.
         let mut largest = ([T::ZERO; LANES], [T::ZERO; LANES]);
         let blocks = gradient.chunks_mut(LANES).zip(products.chunks(LANES)).zip(labels.chunks(LANES));
@@ -90,7 +90,7 @@ impl<T: Real> Work for Anchor<'_, T> {
         let top = |lanes: [T; LANES]| lanes.into_iter().fold(T::ZERO, Real::larger);
         let (top_positive, top_negative) = (top(largest.0), top(largest.1));
         // A row is not its own positive.
-        gradient[row] = T::NEG_INFINITY;
+        gradient[anchor] = T::NEG_INFINITY;
         let mut sums = ([T::ZERO; LANES], [T::ZERO; LANES]);
         for (exponents, labels) in gradient.chunks_mut(LANES).zip(labels.chunks(LANES)) {
             let lanes = sums.0.iter_mut().zip(&mut sums.1);

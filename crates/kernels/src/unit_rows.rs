@@ -66,10 +66,11 @@ fn lengths<T: Real, const FMA: bool>(x: &[T], scaled: &mut [T]) -> Option<(T, T)
     Some((largest, dot::<T, FMA>(scaled, scaled).sqrt()))
 }
 
-struct Forth<'a, T> {
-    x: &'a [T],
-    dim: usize,
-    unit: &'a mut [T],
+/// Scales rows to length 1.
+pub(crate) struct Forth<'a, T> {
+    pub x: &'a [T],
+    pub dim: usize,
+    pub unit: &'a mut [T],
 }
 
 impl<T: Real> Work for Forth<'_, T> {
@@ -87,11 +88,12 @@ impl<T: Real> Work for Forth<'_, T> {
     }
 }
 
-struct Back<'a, T> {
-    x: &'a [T],
-    dim: usize,
-    upstream: &'a [T],
-    gradient: &'a mut [T],
+/// The gradient by rows, from that by the unit rows.
+pub(crate) struct Back<'a, T> {
+    pub x: &'a [T],
+    pub dim: usize,
+    pub upstream: &'a [T],
+    pub gradient: &'a mut [T],
 }
 
 impl<T: Real> Work for Back<'_, T> {

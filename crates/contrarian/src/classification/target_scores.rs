@@ -87,7 +87,7 @@ impl TargetScores {
         let (cosine, others) = if available(&features) {
             let kernel = ClassScoresKernel { dim, scale, labels: positives };
             let both = apply([features.into_dispatch(), weights.into_dispatch()], kernel);
-            (both.clone().slice([0..n]), both.slice([n..2 * n]))
+            (both.clone().narrow(0, 0, n), both.narrow(0, n, n))
         } else {
             let cosines = features.matmul(weights.transpose());
             let Self { own, others, .. } = Self::from_logits(cosines.mul_scalar(scale), labels);
@@ -130,8 +130,8 @@ pub(super) fn fused_mean(
     let labels = check(features, weights, labels);
     let dim = features.dims()[1];
     (available(features) && weights.dims()[0] <= labels.len()).then(|| {
-        let unit = [features, weights].map(|x| normalize_rows(x.clone()).into_dispatch());
-        apply(unit, MarginSoftmaxKernel { dim, labels, scale, margin })
+        let inputs = [features, weights].map(|x| x.clone().into_dispatch());
+        apply(inputs, MarginSoftmaxKernel { dim, labels, scale, margin })
     })
 }
 

@@ -2,7 +2,7 @@ use super::{Evaluation, Kernel};
 use crate::classification::OwnMargin;
 use contrarian_kernels::{KernelError, Real, margin_softmax};
 
-/// The mean softmax loss of vectors `[n, dim]` with a margin at their own class, by class vectors `[classes, dim]`, see
+/// The mean softmax loss over cosines of vectors `[n, dim]` with a margin at their own class, by class vectors `[classes, dim]`, see
 /// [`margin_softmax`].
 #[derive(Debug, Clone)]
 pub(crate) struct MarginSoftmaxKernel {
