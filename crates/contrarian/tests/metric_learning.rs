@@ -175,8 +175,13 @@ proptest! {
         for (name, config) in heads() {
             let (features, weights) = (tensor(&x, dim), tensor(&w, dim));
             let inputs = [(&features, &x[..]), (&weights, &w[..])];
-            let loss = config.init().forward(features.clone(), weights.clone(), ints(&labels));
-            check(name, loss, &inputs, &|v| margin_loss(&config, &v[0], &v[1], dim, &labels, &[]))?;
+            let head = config.init();
+            // With no more classes than rows the mean is a kernel of its own.
+            let mean = head.forward(features.clone(), weights.clone(), ints(&labels));
+            let of_rows = head.forward_no_reduction(features.clone(), weights.clone(), ints(&labels)).mean();
+            for loss in [mean, of_rows] {
+                check(name, loss, &inputs, &|v| margin_loss(&config, &v[0], &v[1], dim, &labels, &[]))?;
+            }
             let unified = UnpgLossConfig::new().with_head(config.clone()).with_whisker(whisker).init();
             let loss = unified.forward(features.clone(), weights.clone(), ints(&labels));
             check(&format!("unpg, {name}"), loss, &inputs, &|v| {
@@ -310,12 +315,12 @@ fn heads_are_finite_at_the_ends() {
             finite(&|x, w| unified.forward(x, w, ints(&[0, 0, 1, 1])), x, weights);
             // Of one class there are no pairs, of one row neither.
             for labels in [[0, 0, 0, 0], [1, 1, 1, 1]] {
-                let plain = finite(&|x, w| config.init().forward(x, w, ints(&labels)), x, weights);
+                let plain = finite(&|x, w| config.init().forward_no_reduction(x, w, ints(&labels)).mean(), x, weights);
                 let same = finite(&|x, w| unified.forward(x, w, ints(&labels)), x, weights);
                 assert_eq!(plain, same, "{name}");
             }
             let one = |x: Tensor<2>| x.narrow(0, 3, 1);
-            let plain = finite(&|x, w| config.init().forward(one(x), w, ints(&[1])), x, weights);
+            let plain = finite(&|x, w| config.init().forward_no_reduction(one(x), w, ints(&[1])), x, weights);
             assert_eq!(plain, finite(&|x, w| unified.forward(one(x), w, ints(&[1])), x, weights), "{name}");
         }
     }

@@ -1,4 +1,4 @@
-use super::target_scores::{TargetScores, loss_of_scores, require_scale};
+use super::target_scores::{Head, TargetScores, loss_of_scores, require_scale};
 use super::{AngularMargin, OwnMargin};
 use crate::InvalidParameter;
 use crate::error::require;
@@ -88,12 +88,16 @@ impl ArcFaceLoss {
     /// # Panics
     /// As [`forward_no_reduction`](Self::forward_no_reduction).
     pub fn scores(&self, features: Tensor<2>, weights: Tensor<2>, labels: Tensor<1, Int>) -> TargetScores {
-        TargetScores::of_cosines(features, weights, labels, self.scale, |cosine| self.own_margin().apply(cosine))
-    }
-
-    fn own_margin(&self) -> OwnMargin {
-        OwnMargin::Angle(self.angles, self.margin)
+        TargetScores::of_cosines(features, weights, labels, self.scale, |cosine| {
+            OwnMargin::Angle(self.angles, self.margin).apply(cosine)
+        })
     }
 }
 
-loss_of_scores!(ArcFaceLoss, fused);
+impl Head for ArcFaceLoss {
+    fn own_margin(&self) -> Option<(f64, OwnMargin)> {
+        Some((self.scale, OwnMargin::Angle(self.angles, self.margin)))
+    }
+}
+
+loss_of_scores!(ArcFaceLoss);

@@ -1,5 +1,5 @@
 use super::OwnMargin;
-use super::target_scores::{TargetScores, loss_of_scores, require_scale};
+use super::target_scores::{Head, TargetScores, loss_of_scores, require_scale};
 use crate::InvalidParameter;
 use crate::error::require;
 use crate::objective::{class_weight_objective, init};
@@ -75,12 +75,16 @@ impl CosFaceLoss {
     /// # Panics
     /// As [`forward_no_reduction`](Self::forward_no_reduction).
     pub fn scores(&self, features: Tensor<2>, weights: Tensor<2>, labels: Tensor<1, Int>) -> TargetScores {
-        TargetScores::of_cosines(features, weights, labels, self.scale, |cosine| self.own_margin().apply(cosine))
-    }
-
-    fn own_margin(&self) -> OwnMargin {
-        OwnMargin::Cosine(self.margin)
+        TargetScores::of_cosines(features, weights, labels, self.scale, |cosine| {
+            OwnMargin::Cosine(self.margin).apply(cosine)
+        })
     }
 }
 
-loss_of_scores!(CosFaceLoss, fused);
+impl Head for CosFaceLoss {
+    fn own_margin(&self) -> Option<(f64, OwnMargin)> {
+        Some((self.scale, OwnMargin::Cosine(self.margin)))
+    }
+}
+
+loss_of_scores!(CosFaceLoss);

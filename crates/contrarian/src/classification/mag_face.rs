@@ -1,5 +1,5 @@
 use super::AngularMargin;
-use super::target_scores::{TargetScores, loss_of_scores, require_scale};
+use super::target_scores::{Head, TargetScores, loss_of_scores, require_scale};
 use crate::InvalidParameter;
 use crate::error::require;
 use crate::numerics::polar;
@@ -107,5 +107,8 @@ impl MagFaceLoss {
         TargetScores { penalty: Some(penalty.mul_scalar(self.regularizer)), ..scores }
     }
 }
+
+// The margin depends on more than the cosine.
+impl Head for MagFaceLoss {}
 
 loss_of_scores!(MagFaceLoss);

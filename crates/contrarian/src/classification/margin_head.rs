@@ -1,4 +1,5 @@
-use super::target_scores::{TargetScores, loss_of_scores};
+use super::OwnMargin;
+use super::target_scores::{Head, TargetScores, loss_of_scores};
 use super::{ArcFaceLoss, ArcFaceLossConfig, CosFaceLoss, CosFaceLossConfig, MagFaceLoss, MagFaceLossConfig};
 use crate::InvalidParameter;
 use burn::module::Module;
@@ -76,6 +77,16 @@ impl MarginHead {
             Self::ArcFace(head) => head.scores(features, weights, labels),
             Self::CosFace(head) => head.scores(features, weights, labels),
             Self::MagFace(head) => head.scores(features, weights, labels),
+        }
+    }
+}
+
+impl Head for MarginHead {
+    fn own_margin(&self) -> Option<(f64, OwnMargin)> {
+        match self {
+            Self::ArcFace(head) => head.own_margin(),
+            Self::CosFace(head) => head.own_margin(),
+            Self::MagFace(head) => head.own_margin(),
         }
     }
 }

@@ -124,8 +124,7 @@ pub(super) fn fused_mean(
     features: &Tensor<2>,
     weights: &Tensor<2>,
     labels: &Tensor<1, Int>,
-    scale: f64,
-    margin: OwnMargin,
+    (scale, margin): (f64, OwnMargin),
 ) -> Option<Tensor<1>> {
     let labels = check(features, weights, labels);
     let dim = features.dims()[1];
@@ -135,19 +134,17 @@ pub(super) fn fused_mean(
     })
 }
 
-/// Gives a head with `scores` its `forward` and `forward_no_reduction`.
+/// What [`fused_mean`] asks of a head.
+pub(super) trait Head {
+    /// The scale, and what the head makes of the own cosine; `None` where its loss depends on more than the cosines.
+    fn own_margin(&self) -> Option<(f64, OwnMargin)> {
+        None
+    }
+}
+
+/// Gives a [`Head`] with `scores` its `forward` and `forward_no_reduction`.
 macro_rules! loss_of_scores {
     ($name:ident) => {
-        crate::classification::target_scores::loss_of_scores!(@ $name, |_: &$name, _, _, _| None);
-    };
-    // A head whose `own_margin` depends on nothing but the cosine.
-    ($name:ident, fused) => {
-        crate::classification::target_scores::loss_of_scores!(@ $name, |head: &$name, features, weights, labels| {
-            let (scale, margin) = (head.scale, head.own_margin());
-            crate::classification::target_scores::fused_mean(features, weights, labels, scale, margin)
-        });
-    };
-    (@ $name:ident, $fused:expr) => {
         impl $name {
             /// The loss of every row.
             ///
@@ -182,14 +179,10 @@ macro_rules! loss_of_scores {
                 weights: burn::tensor::Tensor<2>,
                 labels: burn::tensor::Tensor<1, burn::tensor::Int>,
             ) -> burn::tensor::Tensor<1> {
-                type Fused<Head> = fn(
-                    &Head,
-                    &burn::tensor::Tensor<2>,
-                    &burn::tensor::Tensor<2>,
-                    &burn::tensor::Tensor<1, burn::tensor::Int>,
-                ) -> Option<burn::tensor::Tensor<1>>;
-                let fused: Fused<Self> = $fused;
-                fused(self, &features, &weights, &labels)
+                self.own_margin()
+                    .and_then(|margin| {
+                        crate::classification::target_scores::fused_mean(&features, &weights, &labels, margin)
+                    })
                     .unwrap_or_else(|| self.forward_no_reduction(features, weights, labels).mean())
             }
         }

@@ -1,4 +1,4 @@
-use super::target_scores::{TargetScores, loss_of_scores};
+use super::target_scores::{Head, TargetScores, loss_of_scores};
 use super::{ArcFaceLossConfig, MarginHead, MarginHeadConfig};
 use crate::InvalidParameter;
 use crate::contrastive::{negative_pair_log_sum_exp, require_whisker};
@@ -88,5 +88,8 @@ impl UnpgLoss {
         scores.with_negatives(pairs)
     }
 }
+
+// The batch's pairs are among the negatives.
+impl Head for UnpgLoss {}
 
 loss_of_scores!(UnpgLoss);
