@@ -16,5 +16,6 @@ pub mod model;
 pub mod parallel;
 pub mod probe;
 pub mod report;
+pub mod retrieval;
 pub mod saved;
 pub mod stats;

@@ -1,0 +1,18 @@
+//! Retrieval: collections of documents and queries, encoders of texts, search, and how good a ranking is.
+//!
+//! A text is a list of word numbers here, those of a [`Vocabulary`]. Scores are inner products unless said otherwise, and equal
+//! scores are ranked by the lower document number everywhere.
+
+mod bag_encoder;
+mod bm25;
+mod concept_world;
+mod index;
+mod vectors;
+mod vocabulary;
+
+pub use bag_encoder::{BagEncoder, BagEncoderConfig};
+pub use bm25::{Bm25Config, Bm25Index};
+pub use concept_world::{ConceptQuery, ConceptWorld, ConceptWorldConfig};
+pub use index::{ExactIndex, Hit};
+pub use vectors::{Vectors, VectorsWriter};
+pub use vocabulary::Vocabulary;
