@@ -4,6 +4,7 @@
 //! function, [`judge`], turns evidence into a verdict.
 
 mod claim;
+mod concepts;
 mod findings;
 mod folder;
 mod omniglot;
@@ -31,8 +32,10 @@ mod ens_loss;
 mod fedka;
 mod hyp_oc;
 mod ldr;
+mod mw_loss;
 mod neural_collapse;
 mod nev_ncd;
+mod star_adore;
 mod susana;
 mod unime_v2;
 mod unpg;

@@ -116,6 +116,7 @@ const PARTS: &[(&str, &[&str])] = &[
             "diagnostics::DeepLinearHead",
         ],
     ),
+    ("mw-loss", &["ranking::MwLoss", "ranking::ScoreContrastiveLoss"]),
     (
         "nev-ncd",
         &[
@@ -126,6 +127,7 @@ const PARTS: &[(&str, &[&str])] = &[
             "regularization::SinkhornAssignment",
         ],
     ),
+    ("star-adore", &["ranking::StarLoss", "ranking::AdoreLoss"]),
     (
         "susana",
         &[

@@ -11,6 +11,7 @@ mod judged;
 mod metric_learning;
 mod pruning;
 mod ranking;
+mod retrieval;
 mod series;
 mod spherical;
 
@@ -123,6 +124,19 @@ macro_rules! over_scores {
     }};
 }
 
+/// Evaluates the functions of a room, and knows no others.
+type Room = fn(&str, &Map<String, Value>, &Tensors) -> Result<Option<Outputs>, String>;
+
+/// Rooms that keep their own tables.
+const ROOMS: &[Room] = &[
+    adaptation::evaluate,
+    contrastive::evaluate,
+    few_shot::evaluate,
+    judged::evaluate,
+    retrieval::evaluate,
+    series::evaluate,
+];
+
 /// Runs a case; the outputs it can give, by name.
 pub fn evaluate(function: &str, params: &Map<String, Value>, inputs: &Tensors) -> Result<Outputs, String> {
     Ok(match function {
@@ -211,7 +225,7 @@ pub fn evaluate(function: &str, params: &Map<String, Value>, inputs: &Tensors) -
         "whisker-filter" => metric_learning::filter(params, inputs)?,
         "well-discriminative-gap" => metric_learning::gap(params, inputs)?,
         "verification" => metric_learning::verification(params, inputs)?,
-        _ => [contrastive::evaluate, adaptation::evaluate, judged::evaluate, series::evaluate, few_shot::evaluate]
+        _ => ROOMS
             .iter()
             .find_map(|room| room(function, params, inputs).transpose())
             .ok_or_else(|| format!("unknown function `{function}`"))??,

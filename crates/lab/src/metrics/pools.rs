@@ -81,6 +81,62 @@ pub fn roc_curve(positives: &[f64], negatives: &[f64]) -> Result<RocCurve, PoolE
     Ok(curve)
 }
 
+/// How well scores of several queries can be judged by one threshold.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct PooledAuc {
+    /// The [`auc`] of all queries' scores in two pools.
+    pub pooled: f64,
+    /// The mean over the queries of each one's own.
+    pub per_query: f64,
+}
+
+impl PooledAuc {
+    /// What is lost because scores of different queries are not comparable: `per_query - pooled`.
+    pub fn calibration_gap(&self) -> f64 {
+        self.per_query - self.pooled
+    }
+}
+
+/// The pooled and the mean area under the ROC curve of queries, each with the scores of its positives and of its negatives.
+///
+/// Source: Sheikholeslami et al. 2025, <https://arxiv.org/abs/2510.00137>, section 4 (there the negatives are the 500 best
+/// documents of a query that are no positives).
+///
+/// # Errors
+/// When there is no query, or one has an empty pool or a NaN.
+pub fn pooled_auc(queries: &[(Vec<f64>, Vec<f64>)]) -> Result<PooledAuc, PoolError> {
+    let mut sum = 0.0;
+    let (mut positives, mut negatives) = (Vec::new(), Vec::new());
+    for (own_positives, own_negatives) in queries {
+        sum += auc(own_positives, own_negatives)?;
+        positives.extend_from_slice(own_positives);
+        negatives.extend_from_slice(own_negatives);
+    }
+    Ok(PooledAuc { pooled: auc(&positives, &negatives)?, per_query: sum / queries.len() as f64 })
+}
+
+/// A threshold, and what it lets through.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ThresholdReport {
+    /// Scores at or above it are accepted; plus infinity accepts none.
+    pub threshold: f64,
+    /// Part of the negatives accepted.
+    pub false_positive_rate: f64,
+    /// Part of the positives accepted.
+    pub recall: f64,
+}
+
+/// The lowest threshold that accepts at most a part `budget` of the negatives.
+///
+/// # Errors
+/// When a pool is empty or has a NaN.
+pub fn threshold_report(positives: &[f64], negatives: &[f64], budget: f64) -> Result<ThresholdReport, PoolError> {
+    let curve = roc_curve(positives, negatives)?;
+    // The curve begins at no acceptance, and rates only grow.
+    let at = curve.fpr.iter().rposition(|rate| *rate <= budget).unwrap_or(0);
+    Ok(ThresholdReport { threshold: curve.thresholds[at], false_positive_rate: curve.fpr[at], recall: curve.tpr[at] })
+}
+
 fn joined(positives: &[f64], negatives: &[f64]) -> Result<(Vec<f64>, Vec<bool>), PoolError> {
     for (side, scores) in [("positive", positives), ("negative", negatives)] {
         if scores.is_empty() {
@@ -126,5 +182,25 @@ mod tests {
         assert_eq!(aoc(&[1.0], &[]), Err(PoolError::Empty("negative")));
         let nan = PoolError::NotANumber { side: "negative", at: 1 };
         assert_eq!(roc_curve(&[1.0], &[0.0, f64::NAN]), Err(nan));
+    }
+
+    #[test]
+    fn one_threshold_for_all_queries_costs_the_calibration_gap() {
+        // Each query ranks perfectly; the second's scores lie ten higher.
+        let queries = [(vec![1.0], vec![0.0]), (vec![11.0], vec![10.0])];
+        let found = pooled_auc(&queries).unwrap();
+        assert_eq!((found.per_query, found.pooled, found.calibration_gap()), (1.0, 0.75, 0.25));
+        assert!(pooled_auc(&[]).is_err() && pooled_auc(&[(vec![1.0], vec![])]).is_err());
+    }
+
+    #[test]
+    fn a_budget_of_false_positives_gives_the_threshold() {
+        let (positives, negatives) = ([4.0, 2.0, 1.0], [3.0, 1.0, 0.0, 0.0]);
+        let at = |budget: f64| threshold_report(&positives, &negatives, budget).unwrap();
+        assert_eq!(at(0.0), ThresholdReport { threshold: 4.0, false_positive_rate: 0.0, recall: 1.0 / 3.0 });
+        assert_eq!(at(0.3), ThresholdReport { threshold: 2.0, false_positive_rate: 0.25, recall: 2.0 / 3.0 });
+        assert_eq!(at(1.0).recall, 1.0);
+        let none = threshold_report(&[0.0], &[1.0], 0.0).unwrap();
+        assert_eq!((none.threshold, none.recall), (f64::INFINITY, 0.0));
     }
 }
