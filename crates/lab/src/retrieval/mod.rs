@@ -4,15 +4,21 @@
 //! scores are ranked by the lower document number everywhere.
 
 mod bag_encoder;
+mod beir;
 mod bm25;
+mod collection;
 mod concept_world;
 mod index;
+mod trec;
 mod vectors;
 mod vocabulary;
 
 pub use bag_encoder::{BagEncoder, BagEncoderConfig};
+pub use beir::load_beir;
 pub use bm25::{Bm25Config, Bm25Index};
+pub use collection::{Collection, Document, Judgements, Query};
 pub use concept_world::{ConceptQuery, ConceptWorld, ConceptWorldConfig};
 pub use index::{ExactIndex, Hit};
+pub use trec::{NamedJudgements, Run, TrecScores, read_judgements, trec_eval};
 pub use vectors::{Vectors, VectorsWriter};
 pub use vocabulary::Vocabulary;
