@@ -5,7 +5,9 @@ use crate::output;
 use crate::progress;
 use contrarian::InvalidParameter;
 use contrarian::registry::{ObjectiveSpec, parse_list};
-use contrarian_lab::compare::{CompareConfig, Comparison, ObjectiveResult, PairedComparison, Summary, compare};
+use contrarian_lab::compare::{
+    CompareConfig, Comparison, ComparisonKind, ObjectiveResult, PairedComparison, Summary, compare,
+};
 use contrarian_lab::data::Problem;
 use contrarian_lab::parallel::available_threads;
 use contrarian_lab::report::{answer, write_comparison};
@@ -140,18 +142,14 @@ pub fn text(comparison: &Comparison) -> String {
         classes.push("...".into());
     }
     let positive = data.positive.as_ref().map(|name| format!("; positive: {name}")).unwrap_or_default();
-    let mut out = format!(
-        "{}: {} rows, {}, `{}` in {} classes ({}{positive})\n{}, {}, {} splits\n",
-        data.name,
-        data.rows,
-        data.features(),
-        data.target,
-        data.classes.len(),
-        classes.join(", "),
-        settings.model,
-        settings.training,
-        settings.splits,
-    );
+    let of_data = if settings.kind == ComparisonKind::Retrieval {
+        format!("{} judged queries, {} documents", data.rows, data.columns)
+    } else {
+        let (features, target, count) = (data.features(), &data.target, data.classes.len());
+        format!("{} rows, {features}, `{target}` in {count} classes ({}{positive})", data.rows, classes.join(", "))
+    };
+    let mut out =
+        format!("{}: {of_data}\n{}, {}, {} splits\n", data.name, settings.model, settings.training, settings.splits);
     let metric = settings.metric.as_str();
     let against = |name: &str| format!("vs {name}");
     let baseline = against(&settings.baseline);

@@ -1,4 +1,4 @@
-use crate::metrics::Predictions;
+use crate::metrics::{Predictions, pools};
 
 /// Points of the averaged ROC and precision-recall curves.
 const CURVE_POINTS: usize = 101;
@@ -6,6 +6,19 @@ const CURVE_POINTS: usize = 101;
 /// The common horizontal positions at which curves of splits are averaged.
 pub(super) fn curve_grid() -> impl Iterator<Item = f64> {
     (0..CURVE_POINTS).map(|i| i as f64 / (CURVE_POINTS - 1) as f64)
+}
+
+/// The ROC curve of queries' scores in one pool, at common horizontal positions; empty without a query.
+pub(super) fn pools_on_grid(queries: &[(Vec<f64>, Vec<f64>)]) -> Vec<f64> {
+    let positives: Vec<f64> = queries.iter().flat_map(|query| query.0.iter().copied()).collect();
+    let negatives: Vec<f64> = queries.iter().flat_map(|query| query.1.iter().copied()).collect();
+    pools::roc_curve(&positives, &negatives).map_or_else(
+        |_| Vec::new(),
+        |curve| {
+            let points: Vec<(f64, f64)> = curve.fpr.into_iter().zip(curve.tpr).collect();
+            curve_grid().map(|x| interpolate(&points, x)).collect()
+        },
+    )
 }
 
 /// A curve of one fit at common horizontal positions, so that splits can be averaged; empty for more than two classes.

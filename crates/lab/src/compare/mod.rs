@@ -4,12 +4,17 @@ mod collect;
 mod curve;
 mod embeddings;
 mod result;
+mod retrieval;
 mod run;
 
 pub use embeddings::{EmbeddingCompareConfig, EmbeddingProblem, HoldOut, NO_TRAINING, compare_embeddings};
 pub use result::{
     CalibrationBin, ClassCount, Comparison, ComparisonKind, Curves, DataSummary, EpochPoint, Failure, ObjectiveResult,
     PairedComparison, Settings, Summary,
+};
+pub use retrieval::{
+    BM25, Encoding, RETRIEVAL_METRICS, RetrievalCompareConfig, RetrievalProblem, UNTRAINED, compare_retrieval,
+    train_for_search,
 };
 pub(crate) use run::check_sampling;
 pub use run::{CompareConfig, CompareError, compare};

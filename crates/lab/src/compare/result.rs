@@ -70,6 +70,8 @@ pub enum ComparisonKind {
     Classification,
     /// Embeddings; the control is what there was before any training.
     Embedding,
+    /// Retrievers; the control is BM25.
+    Retrieval,
 }
 
 impl ComparisonKind {
@@ -78,6 +80,7 @@ impl ComparisonKind {
         match self {
             Self::Classification => "the baseline with its threshold chosen on validation",
             Self::Embedding => "the vectors as they came, without any training",
+            Self::Retrieval => "ranking by words in common, without any training",
         }
     }
 
@@ -86,6 +89,7 @@ impl ComparisonKind {
         match self {
             Self::Classification => "tuned",
             Self::Embedding => "untrained",
+            Self::Retrieval => "BM25",
         }
     }
 }

@@ -172,6 +172,7 @@ fn against_control(comparison: &Comparison, best: &ObjectiveResult) -> Option<St
                 "another objective gains more than choosing the baseline's decision threshold on validation does"
             }
             ComparisonKind::Embedding => "training helps at all",
+            ComparisonKind::Retrieval => "a trained retriever finds more than words in common do",
         };
         sentences.push(format!("So these results do not show that {more_than}."));
     }

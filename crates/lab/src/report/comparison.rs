@@ -116,6 +116,7 @@ impl<'a> View<'a> {
         let beats_control = match self.comparison.settings.kind {
             ComparisonKind::Classification => "An objective beats the tuned threshold:",
             ComparisonKind::Embedding => "An objective beats no training:",
+            ComparisonKind::Retrieval => "A trained retriever beats BM25:",
         };
         [
             ("An objective beats the baseline:", judged(|row| row.against_baseline.as_ref())),
@@ -138,6 +139,7 @@ impl<'a> View<'a> {
             (None, _) => "",
             (_, ComparisonKind::Classification) => "and the tuned-threshold control",
             (_, ComparisonKind::Embedding) => "with no training as the control",
+            (_, ComparisonKind::Retrieval) => "with BM25 as the control",
         };
         let total: usize = data.classes.iter().map(|class| class.rows).sum();
         let smallest = data.classes.iter().min_by_key(|class| class.rows);
@@ -147,10 +149,17 @@ impl<'a> View<'a> {
             format!("smallest: {name}, {share}")
         });
         let memory = comparison.peak_memory.map_or_else(String::new, |peak| format!(", peak {}", bytes(peak)));
-        let inputs = format!("{}, {}", data.features(), plural(data.inputs, "input", "inputs"));
-        vec![
-            Tile::new("Rows", count(data.rows), inputs),
-            Tile::new("Classes", count(data.classes.len()), imbalance),
+        let of_data = if comparison.settings.kind == ComparisonKind::Retrieval {
+            let documents = plural(data.columns, "document", "documents");
+            vec![Tile::new("Queries", count(data.rows), format!("with judged documents, among {documents}"))]
+        } else {
+            let inputs = format!("{}, {}", data.features(), plural(data.inputs, "input", "inputs"));
+            vec![
+                Tile::new("Rows", count(data.rows), inputs),
+                Tile::new("Classes", count(data.classes.len()), imbalance),
+            ]
+        };
+        let of_run = [
             Tile::new("Splits", splits, "train, validation and test"),
             Tile::new("Objectives", count(objectives.len()), control),
             Tile::new(
@@ -158,7 +167,8 @@ impl<'a> View<'a> {
                 seconds(comparison.seconds),
                 format!("{}{memory}", plural(comparison.threads, "fit at a time", "fits at a time")),
             ),
-        ]
+        ];
+        of_data.into_iter().chain(of_run).collect()
     }
 
     fn forest(&self) -> Markup {
@@ -203,6 +213,10 @@ fn reading(comparison: &Comparison) -> Markup {
         }
         (_, ComparisonKind::Embedding) => {
             " The control is the vectors as they came: an objective that is not better than it is not worth training with."
+        }
+        (_, ComparisonKind::Retrieval) => {
+            " The control is BM25, which ranks by words in common and is not trained; judged queries that were found by such a \
+             ranking in the first place favour it. \"no training\" is the encoder as it is."
         }
     };
     html! {

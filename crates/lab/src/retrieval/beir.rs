@@ -202,13 +202,13 @@ fn as_text(value: &Value) -> Option<String> {
     }
 }
 
-struct Judgement {
+struct Line {
     query: String,
     document: String,
     grade: u32,
 }
 
-fn read_qrels(path: &Path) -> Result<Vec<Judgement>, DataError> {
+fn read_qrels(path: &Path) -> Result<Vec<Line>, DataError> {
     let mut judgements = Vec::new();
     for (at, (line, text)) in lines(path)?.into_iter().enumerate() {
         let wrong = |reason: String| DataError::Line { path: path.into(), line, reason };
@@ -228,7 +228,7 @@ fn read_qrels(path: &Path) -> Result<Vec<Judgement>, DataError> {
             // Grades below 0 mean not relevant, as in trec_eval.
             Ok(grade) if grade.fract() == 0.0 && grade <= f64::from(u32::MAX) => {
                 let judgement =
-                    Judgement { query: query.into(), document: document.into(), grade: grade.max(0.0) as u32 };
+                    Line { query: query.into(), document: document.into(), grade: grade.max(0.0) as u32 };
                 judgements.push(judgement);
             }
             // The header.

@@ -33,8 +33,8 @@ pub struct Query {
     pub text: String,
 }
 
-/// The judgements of one part of the queries (`train`, `dev`, `test`): query numbers with their relevant documents.
-pub type Judgements = Vec<(usize, Relevance)>;
+/// A query by its number, with its relevant documents.
+pub type Judgement = (usize, Relevance);
 
 /// Documents, queries, and which documents are relevant to which query.
 #[derive(Debug, Clone)]
@@ -46,14 +46,14 @@ pub struct Collection {
     /// The queries.
     pub queries: Vec<Query>,
     /// Judged queries by part, in the order of the queries; those without a relevant document are left out.
-    pub parts: BTreeMap<String, Judgements>,
+    pub parts: BTreeMap<String, Vec<Judgement>>,
     /// What a person should know: entries left out, and why.
     pub notes: Vec<String>,
 }
 
 impl Collection {
     /// All judged queries, of all parts.
-    pub fn judged(&self) -> Judgements {
+    pub fn judged(&self) -> Vec<Judgement> {
         let mut all: BTreeMap<usize, Relevance> = BTreeMap::new();
         for (query, relevance) in self.parts.values().flatten() {
             all.entry(*query).or_insert_with(|| relevance.clone());

@@ -8,7 +8,11 @@ mod beir;
 mod bm25;
 mod collection;
 mod concept_world;
+mod encoder;
 mod index;
+mod objective;
+mod retriever;
+mod training;
 mod trec;
 mod vectors;
 mod vocabulary;
@@ -16,9 +20,16 @@ mod vocabulary;
 pub use bag_encoder::{BagEncoder, BagEncoderConfig};
 pub use beir::load_beir;
 pub use bm25::{Bm25Config, Bm25Index};
-pub use collection::{Collection, Document, Judgements, Query};
+pub use collection::{Collection, Document, Judgement, Query};
 pub use concept_world::{ConceptQuery, ConceptWorld, ConceptWorldConfig};
+pub use encoder::{StaticEncoding, untrained_adapter};
 pub use index::{ExactIndex, Hit};
+pub use objective::{NegativeStrategy, RetrievalLoss, RetrievalObjective};
+pub use retriever::{Adapter, Retriever, Side, SplitEncoder, Texts};
+pub use training::{
+    RetrievalBudget, RetrievalData, SEARCH_DEPTH, TrainedRetriever, retrieval_scores, score_pools, search_judged,
+    train_retriever,
+};
 pub use trec::{NamedJudgements, Run, TrecScores, read_judgements, trec_eval};
 pub use vectors::{Vectors, VectorsWriter};
 pub use vocabulary::Vocabulary;

@@ -82,7 +82,11 @@ pub(super) fn ranking(view: &View<'_>) -> Table {
 /// All metrics of all rows, at each decision rule.
 pub(super) fn every_metric(view: &View<'_>) -> Markup {
     let binary = view.comparison.data.classes.len() == 2;
-    let plain = if view.comparison.settings.kind == ComparisonKind::Embedding {
+    let plain = if view.comparison.settings.kind == ComparisonKind::Retrieval {
+        "On test queries, over all documents. AUROC is of the scores of relevant against other documents among those found, of all \
+         queries in one pool; the calibration gap is what is lost by it against one threshold a query. Mean over splits, 95% \
+         interval below."
+    } else if view.comparison.settings.kind == ComparisonKind::Embedding {
         "On test rows. Mean over splits, 95% interval below. Uniformity and tolerance describe a space, neither is better \
          high or low."
     } else if binary {
