@@ -13,11 +13,15 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Which objective should I train with? Every objective, the same model, splits and budget, on your data
-    Compare(CompareArgs),
+    Compare(Box<CompareArgs>),
     /// Train a model with one objective and save it
-    Train(TrainArgs),
+    Train(Box<TrainArgs>),
     /// Calibrate the probabilities of a saved model: every method, judged on held-out rows, the best kept
     Calibrate(CalibrateArgs),
+    /// Search with a retriever that `compare --beir` saved
+    Search(SearchArgs),
+    /// Find hard negatives for the queries of a collection and write them for training elsewhere
+    Mine(MineArgs),
     /// Apply a saved model to a CSV file or to images
     Predict(PredictArgs),
     /// Run a paper's study: its claims, tested
@@ -95,9 +99,9 @@ pub struct BudgetArgs {
     /// Optimiser
     #[arg(long, value_enum, default_value_t = OptimizerArg::Adam)]
     pub optimizer: OptimizerArg,
-    /// Learning rate
-    #[arg(long, default_value_t = 1e-3)]
-    pub learning_rate: f64,
+    /// Learning rate [default: 1e-3; for the word vectors of a static encoder 1e-2]
+    #[arg(long)]
+    pub learning_rate: Option<f64>,
     /// Schedule of the learning rate
     #[arg(long, value_enum, default_value_t = ScheduleArg::Constant)]
     pub schedule: ScheduleArg,
@@ -153,6 +157,8 @@ pub struct CompareArgs {
     pub data: DataArgs,
     #[command(flatten)]
     pub embeddings: EmbeddingArgs,
+    #[command(flatten)]
+    pub retrieval: RetrievalArgs,
     /// Objectives, e.g. 'cross-entropy, focal(gamma=2), any-loss(metric=f1)' [default: a selection for the data]
     #[arg(long, value_name = "LIST")]
     pub objectives: Option<String>,
@@ -200,6 +206,74 @@ pub struct EmbeddingArgs {
     /// Numbers of the learned embedding [default: 64]
     #[arg(long, value_name = "N")]
     pub dim: Option<usize>,
+}
+
+/// Learning a retriever instead of a classifier.
+#[derive(Debug, Args)]
+pub struct RetrievalArgs {
+    /// A folder with documents, queries and judgements in BEIR form: corpus.jsonl, queries.jsonl, qrels/*.tsv. Without a folder a
+    /// generated collection
+    #[arg(long, value_name = "FOLDER", value_hint = ValueHint::DirPath, num_args = 0..=1, default_missing_value = GENERATED, conflicts_with_all = ["dataset", "data", "images", "embeddings"])]
+    pub beir: Option<PathBuf>,
+    /// What encodes texts: static (word vectors trained from scratch), or the folder of a BERT sentence encoder; minilm is the
+    /// folder in the environment variable CONTRARIAN_MINILM [default: static]
+    #[arg(long, value_name = "ENCODER", requires = "beir")]
+    pub encoder: Option<String>,
+    /// Sources of negatives that each objective without one is trained with: in-batch, random, bm25, dense, refreshed, filtered
+    #[arg(long, value_name = "LIST", value_delimiter = ',', requires = "beir")]
+    pub negatives: Vec<String>,
+    /// Optimiser steps of a fit [default: 200]
+    #[arg(long, value_name = "N", requires = "beir")]
+    pub steps: Option<usize>,
+}
+
+/// In place of a folder: the generated collection.
+pub const GENERATED: &str = "generated";
+
+#[derive(Debug, Args)]
+pub struct SearchArgs {
+    /// Folder of the retriever
+    #[arg(long, value_name = "FOLDER", value_hint = ValueHint::DirPath)]
+    pub model: PathBuf,
+    /// What to search for
+    pub query: String,
+    /// Documents to show
+    #[arg(long, short, value_name = "N", default_value_t = 10)]
+    pub k: usize,
+    /// Print the results as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct MineArgs {
+    /// A folder in BEIR form; without one a generated collection
+    #[arg(long, value_name = "FOLDER", value_hint = ValueHint::DirPath, num_args = 0..=1, default_missing_value = GENERATED, required = true)]
+    pub beir: Option<PathBuf>,
+    /// random, bm25, dense (the nearest to the encoder) or filtered (dense without likely relevant ones)
+    #[arg(long, default_value = "bm25")]
+    pub strategy: String,
+    /// What encodes texts for dense and filtered: static, minilm or a folder, as in compare
+    #[arg(long, value_name = "ENCODER", conflicts_with = "model")]
+    pub encoder: Option<String>,
+    /// A retriever that `compare --beir` saved, in place of an encoder
+    #[arg(long, value_name = "FOLDER", value_hint = ValueHint::DirPath)]
+    pub model: Option<PathBuf>,
+    /// Negatives a query
+    #[arg(long, value_name = "N", default_value_t = 5)]
+    pub count: usize,
+    /// Best documents the negatives are drawn from [default: as many as there are negatives, so the best]
+    #[arg(long, value_name = "N")]
+    pub pool: Option<usize>,
+    /// Layout of the lines: sentence-transformers or flag-embedding
+    #[arg(long, default_value = "sentence-transformers")]
+    pub format: String,
+    /// Seed of the draws
+    #[arg(long, default_value_t = 0)]
+    pub seed: u64,
+    /// File to write; an interrupted run with the same arguments is continued
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub out: PathBuf,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -5,6 +5,7 @@ use contrarian_lab::compare::CompareError;
 use contrarian_lab::data::DataError;
 use contrarian_lab::fit::FitError;
 use contrarian_lab::report::ReportError;
+use contrarian_lab::retrieval::SavedRetrieverError;
 use contrarian_lab::saved::SavedModelError;
 use contrarian_studies::{RecordError, RunFolderError, StudyError};
 use std::process::ExitCode;
@@ -62,6 +63,12 @@ impl From<CompareError> for CliError {
             CompareError::Setting(error) => error.into(),
             error => Self::Failed(error.to_string()),
         }
+    }
+}
+
+impl From<SavedRetrieverError> for CliError {
+    fn from(error: SavedRetrieverError) -> Self {
+        Self::Failed(error.to_string())
     }
 }
 

@@ -1,4 +1,4 @@
-use super::{compare_embeddings, setup};
+use super::{compare_embeddings, compare_retrieval, setup};
 use crate::args::{CompareArgs, TaskArg};
 use crate::error::{CliError, INTERRUPTED};
 use crate::output;
@@ -25,6 +25,9 @@ const MULTI_CLASS: &str = "cross-entropy, cross-entropy(class_weights=balanced),
 const MOST_CLASSES: usize = 10;
 
 pub fn run(args: &CompareArgs) -> Result<ExitCode, CliError> {
+    if args.retrieval.beir.is_some() {
+        return compare_retrieval::run(args);
+    }
     if args.embeddings.embeddings.is_some() || args.embeddings.task == TaskArg::Contrastive {
         return compare_embeddings::run(args);
     }

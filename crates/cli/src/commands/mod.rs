@@ -4,10 +4,14 @@ mod bench;
 mod calibrate;
 mod compare;
 mod compare_embeddings;
+mod compare_retrieval;
+mod encoders;
 mod list;
+mod mine;
 mod predict;
 mod probe;
 mod run;
+mod search;
 mod setup;
 mod show;
 mod train;
@@ -22,6 +26,8 @@ pub fn run(arguments: Cli) -> Result<ExitCode, CliError> {
         Command::Compare(args) => compare::run(&args),
         Command::Train(args) => train::run(&args),
         Command::Calibrate(args) => calibrate::run(&args),
+        Command::Search(args) => search::run(&args),
+        Command::Mine(args) => mine::run(&args),
         Command::Predict(args) => predict::run(&args),
         Command::Probe(args) => probe::run(&args),
         Command::Run(args) => run::run(&args),

@@ -120,7 +120,7 @@ pub fn fit_config_within(
             OptimizerArg::Adam => OptimizerKind::Adam,
             OptimizerArg::Sgd => OptimizerKind::Sgd { momentum: 0.9, nesterov: false },
         })
-        .with_learning_rate(args.learning_rate)
+        .with_learning_rate(args.learning_rate.unwrap_or(1e-3))
         .with_schedule(match args.schedule {
             ScheduleArg::Constant => Schedule::Constant,
             ScheduleArg::Cosine => Schedule::Cosine,

@@ -6,4 +6,5 @@ mod calibrate;
 mod commands;
 mod embeddings;
 mod images;
+mod retrieval;
 mod support;

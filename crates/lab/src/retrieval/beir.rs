@@ -227,8 +227,7 @@ fn read_qrels(path: &Path) -> Result<Vec<Line>, DataError> {
         match grade.parse::<f64>() {
             // Grades below 0 mean not relevant, as in trec_eval.
             Ok(grade) if grade.fract() == 0.0 && grade <= f64::from(u32::MAX) => {
-                let judgement =
-                    Line { query: query.into(), document: document.into(), grade: grade.max(0.0) as u32 };
+                let judgement = Line { query: query.into(), document: document.into(), grade: grade.max(0.0) as u32 };
                 judgements.push(judgement);
             }
             // The header.

@@ -10,8 +10,10 @@ mod collection;
 mod concept_world;
 mod encoder;
 mod index;
+mod mine;
 mod objective;
 mod retriever;
+mod saved;
 mod training;
 mod trec;
 mod vectors;
@@ -24,8 +26,10 @@ pub use collection::{Collection, Document, Judgement, Query};
 pub use concept_world::{ConceptQuery, ConceptWorld, ConceptWorldConfig};
 pub use encoder::{StaticEncoding, untrained_adapter};
 pub use index::{ExactIndex, Hit};
+pub use mine::{DEFAULT_MAX_RATIO, MinedFile, MinedFormat, MiningPlan, choose_negatives, mined_lines};
 pub use objective::{NegativeStrategy, RetrievalLoss, RetrievalObjective};
 pub use retriever::{Adapter, Retriever, Side, SplitEncoder, Texts};
+pub use saved::{SavedRetriever, SavedRetrieverError, save_retriever};
 pub use training::{
     RetrievalBudget, RetrievalData, SEARCH_DEPTH, TrainedRetriever, retrieval_scores, score_pools, search_judged,
     train_retriever,
