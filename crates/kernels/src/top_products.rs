@@ -47,7 +47,7 @@ pub fn top_products<T: Real>(a: &[T], b: &[T], dim: usize, k: usize) -> Result<V
 }
 
 /// The best products of one query so far.
-struct Best<T> {
+pub(crate) struct Best<T> {
     k: usize,
     found: Vec<(usize, T)>,
     /// What a product must exceed to be among the best, once there are `k`.
@@ -60,7 +60,7 @@ fn order<T: Real>(a: &(usize, T), b: &(usize, T)) -> Ordering {
 }
 
 impl<T: Real> Best<T> {
-    fn new(k: usize) -> Self {
+    pub(crate) fn new(k: usize) -> Self {
         Self { k, found: Vec::new(), threshold: None }
     }
 
@@ -81,7 +81,7 @@ impl<T: Real> Best<T> {
         }
     }
 
-    fn finish(mut self) -> Vec<(usize, T)> {
+    pub(crate) fn finish(mut self) -> Vec<(usize, T)> {
         self.cut();
         self.found.sort_unstable_by(order);
         self.found
@@ -90,10 +90,10 @@ impl<T: Real> Best<T> {
 
 /// Looks through the products of one query with a tile. Rows come in ascending order, so one that equals the threshold is never
 /// better than those found.
-struct Look<'a, T> {
-    best: &'a mut Best<T>,
-    products: &'a [T],
-    first: usize,
+pub(crate) struct Look<'a, T> {
+    pub best: &'a mut Best<T>,
+    pub products: &'a [T],
+    pub first: usize,
 }
 
 impl<T: Real> Work for Look<'_, T> {

@@ -12,6 +12,7 @@ mod encoder;
 mod index;
 mod mine;
 mod objective;
+mod quantized;
 mod retriever;
 mod saved;
 mod training;
@@ -28,6 +29,7 @@ pub use encoder::{StaticEncoding, untrained_adapter};
 pub use index::{ExactIndex, Hit};
 pub use mine::{DEFAULT_MAX_RATIO, MinedFile, MinedFormat, MiningPlan, choose_negatives, mined_lines};
 pub use objective::{NegativeStrategy, RetrievalLoss, RetrievalObjective};
+pub use quantized::QuantizedIndex;
 pub use retriever::{Adapter, Retriever, Side, SplitEncoder, Texts};
 pub use saved::{SavedRetriever, SavedRetrieverError, save_retriever};
 pub use training::{
