@@ -18,3 +18,4 @@ pub mod probe;
 pub mod report;
 pub mod saved;
 pub mod stats;
+pub mod text;
