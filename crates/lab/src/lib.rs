@@ -19,3 +19,4 @@ pub mod report;
 pub mod retrieval;
 pub mod saved;
 pub mod stats;
+pub mod text;

@@ -1,0 +1,15 @@
+//! Text: tokens, a BERT model and sentence embeddings, all from local folders in the Hugging Face layout.
+
+mod bert;
+mod bert_config;
+mod checkpoint;
+mod error;
+mod folder;
+mod sentence_encoder;
+mod tokenizer;
+
+pub use bert::Bert;
+pub use bert_config::BertConfig;
+pub use error::TextError;
+pub use sentence_encoder::SentenceEncoder;
+pub use tokenizer::{TextTokenizer, TokenBatch};
