@@ -2,6 +2,7 @@
 
 mod bert;
 mod bert_config;
+mod cache;
 mod checkpoint;
 mod error;
 mod folder;
@@ -10,6 +11,7 @@ mod tokenizer;
 
 pub use bert::Bert;
 pub use bert_config::BertConfig;
+pub use cache::{CachedEncoder, EncodeError};
 pub use error::TextError;
 pub use sentence_encoder::SentenceEncoder;
 pub use tokenizer::{TextTokenizer, TokenBatch};
