@@ -5,17 +5,25 @@
 //! kernel is tested.
 
 mod adore;
+mod cet;
+mod feedback;
+mod lol;
 mod mann_whitney;
 mod pairs;
 mod plackett_luce;
+mod reformulation;
 mod rerank;
 mod score_contrastive;
 mod soft_score_alignment;
 mod star;
 #[cfg(test)]
 mod tests;
+mod weighted_pair;
 
 pub use adore::{AdoreList, AdoreLoss, AdoreLossConfig};
+pub use cet::{Cet, CetConfig, CetStep, PoolingPosterior, pooling_posterior};
+pub use feedback::{FeedbackSampler, vector_rocchio};
+pub use lol::{LolRegulariser, LolRegulariserConfig};
 pub use mann_whitney::{MwLoss, MwLossConfig};
 pub use pairs::{
     PairReduction, PairwiseHingeLoss, PairwiseHingeLossConfig, PairwiseSquaredHingeLoss, PairwiseSquaredHingeLossConfig,
@@ -23,6 +31,7 @@ pub use pairs::{
 pub use plackett_luce::{
     PlackettLuceLoss, PlackettLuceLossConfig, RankWeights, plackett_luce_log_prob, teacher_optimal_permutation,
 };
+pub use reformulation::{ReformulationLoss, ReformulationLossConfig};
 pub use rerank::{
     RerankJointLoss, RerankJointLossConfig, RerankListwiseLoss, RerankListwiseLossConfig, RerankPairwiseLoss,
     RerankPairwiseLossConfig,
@@ -30,5 +39,6 @@ pub use rerank::{
 pub use score_contrastive::{ScoreContrastiveLoss, ScoreContrastiveLossConfig};
 pub use soft_score_alignment::{Divergence, SoftScoreAlignment, SoftScoreAlignmentConfig, check_scores};
 pub use star::{StarLoss, StarLossConfig};
+pub use weighted_pair::{WeightedPairLoss, WeightedPairLossConfig, WeightedReduction};
 
 use crate::objective::init;

@@ -5,6 +5,7 @@ mod adaptation;
 mod bags;
 mod calibration;
 mod contrastive;
+mod feedback;
 mod few_shot;
 mod hyperbolic;
 mod judged;
@@ -131,6 +132,7 @@ type Room = fn(&str, &Map<String, Value>, &Tensors) -> Result<Option<Outputs>, S
 const ROOMS: &[Room] = &[
     adaptation::evaluate,
     contrastive::evaluate,
+    feedback::evaluate,
     few_shot::evaluate,
     judged::evaluate,
     retrieval::evaluate,

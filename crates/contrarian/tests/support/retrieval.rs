@@ -16,7 +16,7 @@ pub fn evaluate(function: &str, params: &Map<String, Value>, inputs: &Tensors) -
 }
 
 /// Checks that parameters which only describe the case say what we do.
-fn described(params: &Map<String, Value>, expected: &[(&str, &str)]) -> Result<Map<String, Value>, String> {
+pub fn described(params: &Map<String, Value>, expected: &[(&str, &str)]) -> Result<Map<String, Value>, String> {
     let mut params = params.clone();
     for (name, text) in expected {
         match params.remove(*name) {

@@ -5,6 +5,7 @@ mod assignment;
 mod clustering;
 mod confusion;
 mod curves;
+mod drift;
 mod gain;
 mod metric;
 mod neighbours;
@@ -23,6 +24,7 @@ pub use clustering::{adjusted_rand_index, clustering_accuracy, normalized_mutual
 pub use confusion::ConfusionMatrix;
 pub use contrarian::calibration::roc_auc;
 pub use curves::{calibration_bins, precision_recall_curve, roc_curve};
+pub use drift::{DriftReport, drift_report};
 pub use gain::ndcg;
 pub use metric::{Metric, UnknownMetric, evaluate, mean_reciprocal_rank, top_k_accuracy};
 pub use neighbours::{Distance, nearest, nearest_in};
