@@ -4,6 +4,7 @@ mod activation;
 mod adaptation;
 mod bags;
 mod calibration;
+mod cleaning;
 mod contrastive;
 mod few_shot;
 mod hyperbolic;
@@ -211,10 +212,17 @@ pub fn evaluate(function: &str, params: &Map<String, Value>, inputs: &Tensors) -
         "whisker-filter" => metric_learning::filter(params, inputs)?,
         "well-discriminative-gap" => metric_learning::gap(params, inputs)?,
         "verification" => metric_learning::verification(params, inputs)?,
-        _ => [contrastive::evaluate, adaptation::evaluate, judged::evaluate, series::evaluate, few_shot::evaluate]
-            .iter()
-            .find_map(|room| room(function, params, inputs).transpose())
-            .ok_or_else(|| format!("unknown function `{function}`"))??,
+        _ => [
+            cleaning::evaluate,
+            contrastive::evaluate,
+            adaptation::evaluate,
+            judged::evaluate,
+            series::evaluate,
+            few_shot::evaluate,
+        ]
+        .iter()
+        .find_map(|room| room(function, params, inputs).transpose())
+        .ok_or_else(|| format!("unknown function `{function}`"))??,
     })
 }
 
