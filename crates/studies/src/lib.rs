@@ -30,6 +30,7 @@ mod eeg_transfer;
 mod ens_loss;
 mod fedka;
 mod hyp_oc;
+mod label_noise_cleaning;
 mod ldr;
 mod neural_collapse;
 mod nev_ncd;

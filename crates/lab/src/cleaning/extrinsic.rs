@@ -1,6 +1,6 @@
 use super::{CleanPlan, majority};
 use crate::data::Matrix;
-use crate::metrics::{Distance, nearest_neighbours};
+use crate::metrics::{Distance, Neighbour, nearest_neighbours};
 use burn::config::Config;
 use contrarian::InvalidParameter;
 
@@ -77,7 +77,7 @@ impl ExtrinsicCleaner {
         assert_eq!(clean_embeddings.rows, clean_labels.len(), "a label for each clean row");
         let clean = &clean_embeddings.data;
         let found = nearest_neighbours(&embeddings.data, clean, embeddings.cols, self.k, Distance::Cosine)?;
-        let vote = |found: &Vec<crate::metrics::Neighbour>| {
+        let vote = |found: &Vec<Neighbour>| {
             let labels = found.iter().map(|neighbour| clean_labels[neighbour.row]);
             let (majority, votes) = majority(labels).expect("there are clean rows");
             NeighbourVote { majority, votes }
@@ -120,7 +120,7 @@ impl ExtrinsicCleaner {
             .enumerate()
             .filter(|(row, vote)| vote.majority != labels[*row] && vote.votes >= self.min_votes && open(labels[*row]));
         let changes: Vec<(usize, usize)> = rows.map(|(row, vote)| (row, vote.majority)).collect();
-        CleanPlan::new(labels, &changes, Vec::new())
+        CleanPlan::new(labels, &changes)
     }
 }
 

@@ -54,7 +54,7 @@ impl IntrinsicCleaner {
         let missed = |row: &usize| predictions[*row] == self.negative_class;
         let false_negatives: Vec<usize> = positives.into_iter().filter(missed).collect();
         if negatives.is_empty() || false_negatives.is_empty() {
-            return CleanPlan::new(labels, &[], false_negatives);
+            return CleanPlan { false_negatives, ..CleanPlan::new(labels, &[]) };
         }
         let (queries, reference) = (embeddings.gather(&false_negatives), embeddings.gather(&negatives));
         let found = nearest_neighbours(&queries.data, &reference.data, embeddings.cols, self.k, Distance::Cosine)
@@ -74,7 +74,7 @@ impl IntrinsicCleaner {
                 (row, label)
             })
             .collect();
-        CleanPlan::new(labels, &changes, false_negatives)
+        CleanPlan { false_negatives, ..CleanPlan::new(labels, &changes) }
     }
 }
 

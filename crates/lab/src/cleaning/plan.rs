@@ -17,15 +17,18 @@ pub struct CleanPlan {
 }
 
 impl CleanPlan {
-    /// A plan from the new label of each flagged row, the rows ascending.
-    pub(super) fn new(labels: &[usize], changes: &[(usize, usize)], false_negatives: Vec<usize>) -> Self {
+    /// A plan from flagged rows and the new label of each.
+    ///
+    /// # Panics
+    /// When a row is out of range.
+    pub fn new(labels: &[usize], changes: &[(usize, usize)]) -> Self {
         let (mut relabelled, mut kept) = (labels.to_vec(), vec![true; labels.len()]);
         for &(row, label) in changes {
             relabelled[row] = label;
             kept[row] = false;
         }
         let (keep, flagged) = (0..labels.len()).partition(|&row| kept[row]);
-        Self { flagged, relabelled, keep, false_negatives }
+        Self { flagged, relabelled, keep, false_negatives: Vec::new() }
     }
 
     /// The data without the flagged rows.
@@ -97,7 +100,7 @@ pub fn random_elimination(labels: &[usize], flagged: &[usize], seed: u64) -> Cle
             drawn.push((row, labels[row]));
         }
     }
-    CleanPlan::new(labels, &drawn, Vec::new())
+    CleanPlan::new(labels, &drawn)
 }
 
 #[cfg(test)]
@@ -121,7 +124,7 @@ mod tests {
 
     #[test]
     fn a_plan_is_carried_out_and_judged() {
-        let plan = CleanPlan::new(&[0, 0, 1, 2], &[(1, 2)], vec![3]);
+        let plan = CleanPlan::new(&[0, 0, 1, 2], &[(1, 2)]);
         assert_eq!((plan.keep.clone(), plan.flagged.clone()), (vec![0, 2, 3], vec![1]));
         let x = Matrix { rows: 4, cols: 1, data: vec![0.0, 1.0, 2.0, 3.0] };
         let data = Dataset { x, y: vec![0, 0, 1, 2], classes: 3 };
@@ -130,7 +133,7 @@ mod tests {
         assert_eq!(plan.reannotate(&data).y, [0, 2, 1, 2]);
         let report = noise_report(&plan, &[true, true, false, false]);
         assert_eq!((report.hits, report.precision, report.recall), (1, Some(1.0), Some(0.5)));
-        let report = noise_report(&CleanPlan::new(&[0], &[], Vec::new()), &[false]);
+        let report = noise_report(&CleanPlan::new(&[0], &[]), &[false]);
         assert_eq!((report.precision, report.recall), (None, None));
     }
 }
