@@ -2,6 +2,7 @@
 
 mod bench;
 mod calibrate;
+mod clean;
 mod compare;
 mod compare_embeddings;
 mod list;
@@ -22,6 +23,7 @@ pub fn run(arguments: Cli) -> Result<ExitCode, CliError> {
         Command::Compare(args) => compare::run(&args),
         Command::Train(args) => train::run(&args),
         Command::Calibrate(args) => calibrate::run(&args),
+        Command::Clean(args) => clean::run(&args),
         Command::Predict(args) => predict::run(&args),
         Command::Probe(args) => probe::run(&args),
         Command::Run(args) => run::run(&args),
