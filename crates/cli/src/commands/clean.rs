@@ -43,7 +43,7 @@ pub fn run(args: &CleanArgs) -> Result<ExitCode, CliError> {
     let (list, report) = (folder.join("suspects.csv"), folder.join("report.html"));
     write_atomically(&list, suspects_csv(&found)?.as_bytes())?;
     write_atomically(&report, cleaning_html(&found).as_bytes())?;
-    eprintln!("all suspects: {}\nreport: {}", list.display(), report.display());
+    eprintln!("all suspects: {} (row 1 is the first below a header)\nreport: {}", list.display(), report.display());
     Ok(if found.interrupted { ExitCode::from(INTERRUPTED) } else { ExitCode::SUCCESS })
 }
 

@@ -6,10 +6,12 @@ use std::collections::BTreeSet;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// A number in [0, 1) from two others, the same everywhere.
+/// A number in [0, 1) from two others, the same everywhere (the mixing steps of SplitMix64).
 fn hash(row: usize, salt: usize) -> f64 {
-    let mixed = (row * 7919 + salt * 104_729 + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-    (mixed >> 40) as f64 / (1_u64 << 24) as f64
+    let mut mixed = ((row * 1000 + salt) as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    ((mixed ^ (mixed >> 31)) >> 40) as f64 / (1_u64 << 24) as f64
 }
 
 const CLASSES: [&str; 3] = ["none", "left", "right"];
@@ -17,7 +19,7 @@ const CLASSES: [&str; 3] = ["none", "left", "right"];
 /// Rows of three groups in the plane, and which labels (numbers from 1) are wrong: `flip` gives a wrong class.
 fn groups(rows: usize, salt: usize, flip: impl Fn(usize, usize) -> Option<usize>) -> (String, BTreeSet<usize>) {
     let mut wrong = BTreeSet::new();
-    let mut text = String::from("x,y,group\n");
+    let mut text = String::from("along,up,group\n");
     for row in 0..rows {
         // The first group is as large as the others together.
         let truth = [0, 0, 1, 2][row % 4];
@@ -70,7 +72,7 @@ fn planted_wrong_labels_are_found() {
 #[test]
 fn a_negative_class_alone_is_suspected() {
     let place = Place::new();
-    let lost = |row: usize, truth: usize| (truth != 0 && hash(row, 5) < 0.3).then_some(0);
+    let lost = |row: usize, truth: usize| (truth != 0 && hash(row, 5) < 0.45).then_some(0);
     let (text, wrong) = groups(600, 2, lost);
     place.write("t.csv", text);
     let flags = "--negative-class none --splits 2 --out out --json";
@@ -80,11 +82,9 @@ fn a_negative_class_alone_is_suspected() {
     let found = json["suspects"].as_array().unwrap();
     assert!(found.iter().all(|suspect| suspect["given"] == "none" && suspect["suggested"] != "none"));
     assert_eq!(json["effect"]["splits"].as_array().unwrap().len(), 2);
-    if !found.is_empty() {
-        // A fifth of the rows labelled none is wrong.
-        let rows = suspects(&place);
-        assert!(hits(&rows, &wrong) / rows.len() as f64 > 0.5, "{rows:?}");
-    }
+    // Three in ten of the rows labelled none are wrong.
+    let rows = suspects(&place);
+    assert!(rows.len() > 20 && hits(&rows, &wrong) / rows.len() as f64 > 0.6, "{rows:?}");
 }
 
 #[test]
@@ -108,16 +108,16 @@ fn trusted_rows_are_the_measure_where_there_are_some() {
 fn bad_input_is_explained() {
     let place = Place::new();
     place.write("t.csv", groups(60, 1, |_, _| None).0);
-    place.write("other.csv", "x,group\n1,none\n");
-    place.write("class.csv", "x,y,group\n1,1,none\n1,1,up\n");
-    place.write("empty.csv", "x,y,group\n1,1,\n");
+    place.write("other.csv", "along,group\n1,none\n");
+    place.write("class.csv", "along,up,group\n1,1,none\n1,1,over\n");
+    place.write("empty.csv", "along,up,group\n1,1,\n");
     let clean = |flags: &str| place.run(&format!("clean --data t.csv --out out {flags}"));
-    clean("--negative-class non").fails(1, &["no class `non`", "did you mean `none`?", "none, left, right"]);
+    clean("--negative-class non").fails(1, &["no class `non`", "did you mean `none`?", "left, none, right"]);
     clean("--k 0").fails(2, &["`k` is 0", "at least 1"]);
     clean("--target grup").fails(1, &["no column `grup`", "did you mean `group`?"]);
     clean("--clean nowhere.csv").fails(1, &["cannot read nowhere.csv"]);
-    clean("--clean other.csv").fails(1, &["other.csv", "lacks the columns y"]);
-    clean("--clean class.csv").fails(1, &["class.csv, row 2", "no class `up`", "correct or leave out"]);
+    clean("--clean other.csv").fails(1, &["other.csv", "lacks the columns up"]);
+    clean("--clean class.csv").fails(1, &["class.csv, row 2", "no class `over`", "correct or leave out"]);
     clean("--clean empty.csv").fails(1, &["empty.csv", "no row has a `group`"]);
     assert!(!place.path("out").exists(), "mistakes are found before a folder is made");
     place.run("clean --dataset glyphs").fails(2, &["`glyphs` has images"]);
@@ -141,7 +141,7 @@ fn ctrl_c_keeps_the_suspects() {
     while !place.path("out").exists() && started.elapsed() < Duration::from_secs(30) {
         std::thread::sleep(Duration::from_millis(50));
     }
-    std::thread::sleep(Duration::from_secs(10));
+    std::thread::sleep(Duration::from_secs(6));
     assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
     let outcome = outcome(&child.wait_with_output().unwrap());
     assert_eq!(outcome.code, 130, "{}", outcome.err);

@@ -1,5 +1,5 @@
-use super::search::{CleanConfig, Strategy, Work};
-use super::{CleanMode, CleanPlan, ExtrinsicCleaner, IntrinsicCleaner, majority};
+use super::search::Work;
+use super::{CleanMode, CleanPlan, ExtrinsicCleaner, IntrinsicCleaner, NeighbourVote, majority};
 use crate::data::{Dataset, Matrix, Preprocessor};
 use crate::fit::{FitError, predict};
 use crate::metrics::{Decision, Distance, Predictions, nearest_neighbours};
@@ -32,7 +32,7 @@ impl Evidence {
 }
 
 /// Most training rows among which neighbours are sought: of more, as many are drawn at random.
-const MOST_NEIGHBOURS: usize = 20_000;
+const MOST_NEIGHBOURS: usize = 10_000;
 
 /// Evidence on the held-out rows of a fold, from a model trained on the others, and their embeddings. The model, its inputs'
 /// scales and the neighbours know nothing of the held-out labels.
@@ -69,15 +69,13 @@ pub(super) fn of_fold(
         .expect("a fold has training rows, and trusted rows are not none");
     let votes: Vec<Vec<usize>> =
         found.iter().map(|found| found.iter().map(|near| reference_labels[near.row]).collect()).collect();
-    let plan = match config.strategy(trusted.as_ref()) {
-        Strategy::Agreement => agreement(labels, &decided, &votes),
-        Strategy::Intrinsic => {
-            let cleaner = IntrinsicCleaner::new().with_k(config.k);
-            cleaner.with_negative_class(config.negative_class.unwrap_or(0)).plan(&embeddings, labels, &decided)
+    let plan = match (trusted, config.negative_class) {
+        (Some(_), negative_class) => trusted_majority(config.k, negative_class, labels, &votes),
+        (None, Some(negative_class)) => {
+            let cleaner = IntrinsicCleaner::new().with_k(config.k).with_negative_class(negative_class);
+            cleaner.plan(&embeddings, labels, &decided)
         }
-        Strategy::Extrinsic => extrinsic(config)
-            .plan(&embeddings, labels, &reference, &reference_labels)
-            .expect("trusted rows are not none"),
+        (None, None) => agreement(labels, &decided, &votes),
     };
     let mut evidence: Vec<Evidence> = (0..held_out.len())
         .map(|at| Evidence {
@@ -105,12 +103,14 @@ fn agreement(labels: &[usize], decided: &[usize], votes: &[Vec<usize>]) -> Clean
     CleanPlan::new(labels, &changes)
 }
 
-/// The cleaner for trusted rows. More than half of them must agree: a person is asked to look at what is flagged.
-fn extrinsic(config: &CleanConfig) -> ExtrinsicCleaner {
-    let mode = if config.negative_class.is_some() { CleanMode::NegativesOnly } else { CleanMode::Both };
-    ExtrinsicCleaner::new()
-        .with_k(config.k)
-        .with_mode(mode)
-        .with_negative_class(config.negative_class.unwrap_or(0))
-        .with_min_votes(config.k / 2 + 1)
+/// Suspects by the votes of trusted rows. More than half of them must agree: a person is asked to look at what is flagged.
+fn trusted_majority(k: usize, negative_class: Option<usize>, labels: &[usize], votes: &[Vec<usize>]) -> CleanPlan {
+    let mode = if negative_class.is_some() { CleanMode::NegativesOnly } else { CleanMode::Both };
+    let cleaner = ExtrinsicCleaner::new().with_k(k).with_mode(mode).with_min_votes(k / 2 + 1);
+    let votes: Vec<NeighbourVote> = votes
+        .iter()
+        .filter_map(|votes| majority(votes.iter().copied()))
+        .map(|(majority, votes)| NeighbourVote { majority, votes })
+        .collect();
+    cleaner.with_negative_class(negative_class.unwrap_or_default()).plan_from(labels, &votes)
 }

@@ -44,13 +44,15 @@ pub struct Cleaning {
     pub folds: usize,
     /// Suspects, the strongest evidence first.
     pub suspects: Vec<Suspect>,
-    /// Whether training without them helps; `None` where the control was not asked for or not reached.
+    /// Whether training without them helps; `None` where the control was not asked for, not reached or failed.
     pub effect: Option<Effect>,
+    /// Why the control failed.
+    pub no_effect: Option<String>,
     /// Whether the work was stopped before its end.
     pub interrupted: bool,
     /// Embeddings of a fold's held-out rows, and which of them are suspects: for a picture.
     #[serde(skip)]
-    pub view: (Matrix, Vec<bool>),
+    pub view: Option<(Matrix, Vec<bool>)>,
 }
 
 impl Cleaning {
@@ -83,6 +85,9 @@ impl Cleaning {
         );
         if let Some(effect) = &self.effect {
             said.extend(self.whether_it_helps(effect));
+        }
+        if let Some(reason) = &self.no_effect {
+            said.push(format!("Whether training without them helps here is not known: {reason}."));
         }
         said
     }

@@ -17,7 +17,10 @@ pub fn cleaning_html(found: &Cleaning) -> String {
     let title = format!("Suspect labels of {}", found.data);
     let mut page = Page::new(title, format!("Column {}, {} rows", found.target, count(found.rows))).lead(lead);
     if !found.suspects.is_empty() {
-        page = page.section("Suspects", suspects(found)).section("Where they lie", picture(found));
+        page = page.section("Suspects", suspects(found));
+    }
+    if let Some((embeddings, suspect)) = &found.view {
+        page = page.section("Where they lie", picture(embeddings, suspect));
     }
     if let Some(effect) = &found.effect {
         page = page.section("Does training without them help?", control(found, effect));
@@ -54,8 +57,7 @@ fn suspects(found: &Cleaning) -> Markup {
 }
 
 /// A fold's held-out rows by the first two principal components of their directions in the embedding.
-fn picture(found: &Cleaning) -> Markup {
-    let (embeddings, suspect) = &found.view;
+fn picture(embeddings: &Matrix, suspect: &[bool]) -> Markup {
     let directions = Matrix { data: unit_rows(embeddings), ..*embeddings };
     let labels: Vec<usize> = suspect.iter().map(|&suspect| usize::from(suspect)).collect();
     let classes = ["other rows", "suspects"].map(String::from);

@@ -1,7 +1,7 @@
 use super::effect::{self, Effect};
 use super::evidence::{self, Evidence};
 use super::{Cleaning, CleaningBudget, CleaningModel, IntrinsicCleaner, Suspect, folds};
-use crate::data::{DataError, Dataset, Features, Matrix, Problem};
+use crate::data::{DataError, Dataset, Features, Problem};
 use crate::fit::FitError;
 use crate::parallel;
 use contrarian::InvalidParameter;
@@ -49,14 +49,6 @@ impl CleanConfig {
         IntrinsicCleaner::new().with_k(self.k).validate()?;
         self.budget.validate()
     }
-
-    pub(super) fn strategy(&self, trusted: Option<&Trusted>) -> Strategy {
-        match (trusted, self.negative_class) {
-            (Some(_), _) => Strategy::Extrinsic,
-            (None, Some(_)) => Strategy::Intrinsic,
-            (None, None) => Strategy::Agreement,
-        }
-    }
 }
 
 impl Default for CleanConfig {
@@ -98,8 +90,8 @@ pub enum CleanError {
     /// Training failed.
     #[error(transparent)]
     Fit(#[from] FitError),
-    /// Every row would have to go.
-    #[error("every row is a suspect, so nothing is left to learn from; the columns may say nothing about the target")]
+    /// Every training row of a split would have to go.
+    #[error("every training row of a split is a suspect; the columns may say nothing about the target")]
     NothingLeft,
 }
 
@@ -147,11 +139,11 @@ impl Work<'_> {
 /// trained on all of it, without the suspects, and without as many random rows of the same labels.
 ///
 /// `numbers` are the rows' numbers where they come from, which suspects are named by. `progress` is told of every finished fit
-/// (done, total). When `stop` is set, what is finished is given and
-/// [`Cleaning::interrupted`] is true.
+/// (done, total). When `stop` is set, what is finished is given and [`Cleaning::interrupted`] is true.
 ///
 /// # Errors
-/// A setting out of range, data that cannot be split, a fit that fails, or a search that leaves no row.
+/// A setting out of range, data that cannot be split into folds, or a fit that fails. Where only the control fails, the suspects
+/// are given with the reason.
 ///
 /// # Panics
 /// When there is not a number for each row, or trusted rows are none or have other columns than the problem.
@@ -165,7 +157,11 @@ pub fn find_suspects(
 ) -> Result<Cleaning, CleanError> {
     config.check()?;
     assert_eq!(numbers.len(), problem.labels.len(), "a number for each row");
-    let strategy = config.strategy(trusted.as_ref());
+    let strategy = match (&trusted, config.negative_class) {
+        (Some(_), _) => Strategy::Extrinsic,
+        (None, Some(_)) => Strategy::Intrinsic,
+        (None, None) => Strategy::Agreement,
+    };
     let work = Work { problem, trusted, config, stop, progress, done: AtomicUsize::new(0) };
     let parts = folds(&problem.labels, config.folds, config.seed)?;
     let order: Vec<usize> = (0..parts.len()).collect();
@@ -175,10 +171,9 @@ pub fn find_suspects(
         let seed = config.seed.wrapping_add(1000 * (1 + fold as u64));
         Ok(evidence::of_fold(&work, &train, held_out, seed)?)
     })?;
-    let view = found.first().map_or_else(
-        || (Matrix { rows: 0, cols: 0, data: Vec::new() }, Vec::new()),
-        |(evidence, embeddings)| (embeddings.clone(), evidence.iter().map(|of_row| of_row.suspect).collect()),
-    );
+    let view = found
+        .first()
+        .map(|(evidence, embeddings)| (embeddings.clone(), evidence.iter().map(|evidence| evidence.suspect).collect()));
     let mut evidence: Vec<Evidence> = found.into_iter().flat_map(|(evidence, _)| evidence).collect();
     let checked = evidence.len();
     evidence.retain(|evidence| evidence.suspect);
@@ -194,7 +189,11 @@ pub fn find_suspects(
     };
 
     let splits: Vec<usize> = (0..config.splits).collect();
-    let scores = work.run(&splits, |&split| effect::of_split(&work, split))?;
+    let (effect, no_effect) = match work.run(&splits, |&split| effect::of_split(&work, split)) {
+        Ok(scores) if scores.is_empty() => (None, None),
+        Ok(scores) => (Some(Effect::new(scores, problem.labels.len())), None),
+        Err(error) => (None, Some(error.to_string())),
+    };
     let interrupted = stop.load(Ordering::Relaxed);
     Ok(Cleaning {
         data: problem.name.clone(),
@@ -207,7 +206,8 @@ pub fn find_suspects(
         k: config.k,
         folds: config.folds,
         suspects: evidence.iter().map(suspect).collect(),
-        effect: (!scores.is_empty()).then(|| Effect::new(scores, problem.labels.len())),
+        effect,
+        no_effect,
         interrupted,
         view,
     })
