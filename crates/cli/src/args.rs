@@ -22,6 +22,8 @@ pub enum Command {
     Search(SearchArgs),
     /// Find hard negatives for the queries of a collection and write them for training elsewhere
     Mine(MineArgs),
+    /// Which labels of a table are likely wrong, and does training without these rows help?
+    Clean(CleanArgs),
     /// Apply a saved model to a CSV file or to images
     Predict(PredictArgs),
     /// Run a paper's study: its claims, tested
@@ -41,7 +43,7 @@ pub enum Command {
     },
 }
 
-/// Where rows come from; the same for `compare` and `train`.
+/// Where rows come from; the same for `compare`, `train` and `clean`.
 #[derive(Debug, Args)]
 pub struct DataArgs {
     /// CSV file with a header (also gzipped); without it an embedded data set is used. `compare` takes it repeatedly
@@ -331,6 +333,33 @@ pub struct CalibrateArgs {
     #[arg(long)]
     pub dry_run: bool,
     /// Folder for report.html and calibration.json [default: runs/calibrate/<time>]
+    #[arg(long, value_name = "FOLDER", value_hint = ValueHint::DirPath)]
+    pub out: Option<PathBuf>,
+    /// Print the results as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct CleanArgs {
+    #[command(flatten)]
+    pub data: DataArgs,
+    /// The class "none of the others", which annotators choose too easily: only its rows are suspected
+    #[arg(long, value_name = "CLASS")]
+    pub negative_class: Option<String>,
+    /// Neighbours of a row that are asked
+    #[arg(long, default_value_t = 5)]
+    pub k: usize,
+    /// CSV file of rows with the same columns whose labels are known to be right: suspects are rows that differ from them
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, requires = "data")]
+    pub clean: Option<PathBuf>,
+    /// Train/test splits of the comparison with as many random rows left out; 0 for none
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    pub splits: usize,
+    /// Seed of folds, splits, weights and batches
+    #[arg(long, default_value_t = 0)]
+    pub seed: u64,
+    /// Folder for suspects.csv and report.html [default: runs/clean/<time>]
     #[arg(long, value_name = "FOLDER", value_hint = ValueHint::DirPath)]
     pub out: Option<PathBuf>,
     /// Print the results as JSON

@@ -1,6 +1,7 @@
 use contrarian::InvalidParameter;
 use contrarian::registry::RegistryError;
 use contrarian_lab::bench::UnknownCase;
+use contrarian_lab::cleaning::CleanError;
 use contrarian_lab::compare::CompareError;
 use contrarian_lab::data::DataError;
 use contrarian_lab::fit::FitError;
@@ -69,6 +70,15 @@ impl From<CompareError> for CliError {
 impl From<SavedRetrieverError> for CliError {
     fn from(error: SavedRetrieverError) -> Self {
         Self::Failed(error.to_string())
+    }
+}
+
+impl From<CleanError> for CliError {
+    fn from(error: CleanError) -> Self {
+        match error {
+            CleanError::Setting(error) => error.into(),
+            error => Self::Failed(error.to_string()),
+        }
     }
 }
 

@@ -4,6 +4,7 @@
 pub mod augment;
 pub mod bench;
 pub mod calibration;
+pub mod cleaning;
 pub mod compare;
 pub mod data;
 pub mod embedding;

@@ -31,6 +31,7 @@ mod eeg_transfer;
 mod ens_loss;
 mod fedka;
 mod hyp_oc;
+mod label_noise_cleaning;
 mod ldr;
 mod mw_loss;
 mod neural_collapse;

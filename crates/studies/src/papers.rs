@@ -108,6 +108,16 @@ const PARTS: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "label-noise-cleaning",
+        &[
+            "contrarian_lab::cleaning::IntrinsicCleaner",
+            "contrarian_lab::cleaning::ExtrinsicCleaner",
+            "contrarian_lab::cleaning::random_elimination",
+            "contrarian_lab::cleaning::cross_fit",
+            "contrarian_lab::metrics::relation_micro_f1",
+        ],
+    ),
+    (
         "neural-collapse",
         &[
             "diagnostics::NeuralCollapseMetrics",

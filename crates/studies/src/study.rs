@@ -190,6 +190,7 @@ pub static STUDIES: &[Study] = &[
     crate::ens_loss::STUDY,
     crate::fedka::STUDY,
     crate::hyp_oc::STUDY,
+    crate::label_noise_cleaning::STUDY,
     crate::ldr::STUDY,
     crate::mw_loss::STUDY,
     crate::neural_collapse::STUDY,

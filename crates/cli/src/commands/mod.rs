@@ -2,6 +2,7 @@
 
 mod bench;
 mod calibrate;
+mod clean;
 mod compare;
 mod compare_embeddings;
 mod compare_retrieval;
@@ -28,6 +29,7 @@ pub fn run(arguments: Cli) -> Result<ExitCode, CliError> {
         Command::Calibrate(args) => calibrate::run(&args),
         Command::Search(args) => search::run(&args),
         Command::Mine(args) => mine::run(&args),
+        Command::Clean(args) => clean::run(&args),
         Command::Predict(args) => predict::run(&args),
         Command::Probe(args) => probe::run(&args),
         Command::Run(args) => run::run(&args),

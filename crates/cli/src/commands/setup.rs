@@ -45,13 +45,25 @@ pub fn table(data: Option<&Path>, dataset: Option<&str>, options: &CsvOptions) -
 }
 
 fn from_file(path: &Path, args: &DataArgs) -> Result<Problem, CliError> {
-    let options = CsvOptions { categorical: args.categorical.clone(), missing: args.missing.clone(), delimiter: None };
-    let table = load_csv(path, &options)?;
-    let (target, guessed) = match &args.target {
-        Some(target) => (target.clone(), false),
-        None => (guess_target(&table).to_string(), true),
-    };
-    let mut problem = Problem::from_table(table, &target, args.positive.as_deref())?;
+    let (table, target, guessed) = read_table(path, args)?;
+    from_table(table, &target, guessed, args)
+}
+
+/// How a file of these arguments is read.
+pub fn csv_options(args: &DataArgs) -> CsvOptions {
+    CsvOptions { categorical: args.categorical.clone(), missing: args.missing.clone(), delimiter: None }
+}
+
+/// A file, the column to predict, and whether that is a guess.
+pub fn read_table(path: &Path, args: &DataArgs) -> Result<(Table, String, bool), CliError> {
+    let table = load_csv(path, &csv_options(args))?;
+    let target = args.target.clone().unwrap_or_else(|| guess_target(&table).to_string());
+    Ok((table, target, args.target.is_none()))
+}
+
+/// The problem of a file that was read.
+pub fn from_table(table: Table, target: &str, guessed: bool, args: &DataArgs) -> Result<Problem, CliError> {
+    let mut problem = Problem::from_table(table, target, args.positive.as_deref())?;
     if guessed {
         problem.notes.insert(0, format!("no --target was given: `{target}` is taken as the column to predict"));
     }

@@ -4,6 +4,7 @@ mod activation;
 mod adaptation;
 mod bags;
 mod calibration;
+mod cleaning;
 mod contrastive;
 mod feedback;
 mod few_shot;
@@ -131,6 +132,7 @@ type Room = fn(&str, &Map<String, Value>, &Tensors) -> Result<Option<Outputs>, S
 /// Rooms that keep their own tables.
 const ROOMS: &[Room] = &[
     adaptation::evaluate,
+    cleaning::evaluate,
     contrastive::evaluate,
     feedback::evaluate,
     few_shot::evaluate,

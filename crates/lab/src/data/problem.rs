@@ -146,10 +146,7 @@ pub(super) fn ordered(counts: &BTreeMap<&str, usize>, positive: Option<&str>) ->
 fn informative(columns: Vec<Column>, rows: &[usize], notes: &mut Vec<String>) -> Vec<Column> {
     let mut kept = Vec::new();
     for column in columns {
-        let values = match column.values {
-            Values::Numeric(values) => Values::Numeric(rows.iter().map(|&row| values[row]).collect()),
-            Values::Text(values) => Values::Text(rows.iter().map(|&row| values[row].clone()).collect()),
-        };
+        let values = column.values.gather(rows);
         // A cell that is sometimes missing carries information even when its other values are all the same.
         let constant = match &values {
             Values::Numeric(values) => values.windows(2).all(|w| w[0].to_bits() == w[1].to_bits()),

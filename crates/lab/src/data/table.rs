@@ -42,6 +42,17 @@ impl Values {
         self.len() == 0
     }
 
+    /// The cells of these rows, in this order.
+    ///
+    /// # Panics
+    /// When an index is out of range.
+    pub fn gather(&self, rows: &[usize]) -> Self {
+        match self {
+            Self::Numeric(values) => Self::Numeric(rows.iter().map(|&row| values[row]).collect()),
+            Self::Text(values) => Self::Text(rows.iter().map(|&row| values[row].clone()).collect()),
+        }
+    }
+
     /// The cell as text; `None` when it is missing. Whole numbers are written without a fraction.
     pub fn text(&self, row: usize) -> Option<String> {
         match self {

@@ -1,4 +1,5 @@
 use crate::data::Matrix;
+use contrarian::InvalidParameter;
 use rayon::prelude::*;
 
 /// How near two vectors are to each other.
@@ -26,36 +27,83 @@ pub fn nearest_in(queries: &Matrix, reference: &Matrix, k: usize, distance: Dist
     visit_nearest(queries, Some(reference), distance, |_| k, |_, found| found.to_vec())
 }
 
+/// A row that was found, and how far it is.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Neighbour {
+    /// Its index in the reference.
+    pub row: usize,
+    /// One minus the cosine (1 where a vector is all zeros), or the squared Euclidean distance.
+    pub distance: f64,
+}
+
+/// [`nearest_in`] with the distances, for vectors of `cols` numbers in f32 or f64.
+///
+/// # Errors
+/// When the reference is empty: there is then nothing to be near to.
+///
+/// # Panics
+/// When `cols` is 0 or does not divide the numbers of queries and reference.
+pub fn nearest_neighbours<T: Copy + Into<f64>>(
+    queries: &[T],
+    reference: &[T],
+    cols: usize,
+    k: usize,
+    distance: Distance,
+) -> Result<Vec<Vec<Neighbour>>, InvalidParameter> {
+    if reference.is_empty() {
+        return Err(InvalidParameter::new("reference", 0, "at least one row"));
+    }
+    let [asked, rows] = [queries, reference].map(|data| {
+        assert!(cols > 0 && data.len().is_multiple_of(cols), "{} numbers are no rows of {cols}", data.len());
+        Rows::new(data.iter().map(|&value| value.into()).collect(), cols, distance)
+    });
+    let with_distance = |_: usize, found: &[usize], nearness: &[f64]| {
+        let neighbour = |&row: &usize| Neighbour { row, distance: rows.distance(nearness[row]) };
+        found.iter().map(neighbour).collect()
+    };
+    Ok(visit(&asked, &rows, false, |_| k, with_distance))
+}
+
 /// Queries whose distances are computed together, while a reference row is in the cache.
 const BLOCK: usize = 16;
 
-/// What `visit` makes of each query's `k(query)` nearest rows, in the order of the queries. Without a reference they are
+/// What `take` makes of each query's `k(query)` nearest rows, in the order of the queries. Without a reference they are
 /// sought among the queries themselves, the own row left out by its index.
 pub(super) fn visit_nearest<R: Send>(
     queries: &Matrix,
     reference: Option<&Matrix>,
     distance: Distance,
     k: impl Fn(usize) -> usize + Sync,
-    visit: impl Fn(usize, &[usize]) -> R + Sync,
+    take: impl Fn(usize, &[usize]) -> R + Sync,
 ) -> Vec<R> {
     let of = reference.unwrap_or(queries);
     assert_eq!(queries.cols, of.cols, "queries and reference need the same number of columns");
-    let rows = Rows::new(of, distance);
-    let asked = reference.map(|_| Rows::new(queries, distance));
-    let asked = asked.as_ref().unwrap_or(&rows);
-    let starts: Vec<usize> = (0..queries.rows).step_by(BLOCK).collect();
+    let rows = Rows::of(of, distance);
+    let asked = reference.map(|_| Rows::of(queries, distance));
+    visit(asked.as_ref().unwrap_or(&rows), &rows, reference.is_none(), k, |query, found, _| take(query, found))
+}
+
+/// What `take` makes of each query, its nearest rows and how near every row is. With `same`, queries are the rows themselves
+/// and none is its own neighbour.
+fn visit<R: Send>(
+    queries: &Rows,
+    rows: &Rows,
+    same: bool,
+    k: impl Fn(usize) -> usize + Sync,
+    take: impl Fn(usize, &[usize], &[f64]) -> R + Sync,
+) -> Vec<R> {
+    let starts: Vec<usize> = (0..queries.count).step_by(BLOCK).collect();
     let block = |&start: &usize| -> Vec<R> {
-        let members = start..queries.rows.min(start + BLOCK);
-        let mut nearness = vec![0.0; members.len() * of.rows];
-        for row in 0..of.rows {
+        let members = start..queries.count.min(start + BLOCK);
+        let mut nearness = vec![0.0; members.len() * rows.count];
+        for row in 0..rows.count {
             for (place, query) in members.clone().enumerate() {
-                nearness[place * of.rows + row] = rows.nearness(asked.row(query), row);
+                nearness[place * rows.count + row] = rows.nearness(queries.row(query), row);
             }
         }
         let one = |(place, query): (usize, usize)| {
-            let nearness = &nearness[place * of.rows..(place + 1) * of.rows];
-            let own = reference.is_none().then_some(query);
-            visit(query, &first(nearness, own, k(query)))
+            let nearness = &nearness[place * rows.count..(place + 1) * rows.count];
+            take(query, &first(nearness, same.then_some(query), k(query)), nearness)
         };
         members.enumerate().map(one).collect()
     };
@@ -77,16 +125,22 @@ fn first(nearness: &[f64], own: Option<usize>, k: usize) -> Vec<usize> {
 
 /// Rows in f64, for the cosine of length 1.
 struct Rows {
+    count: usize,
     cols: usize,
     data: Vec<f64>,
     distance: Distance,
 }
 
 impl Rows {
-    fn new(x: &Matrix, distance: Distance) -> Self {
-        let mut data: Vec<f64> = x.data.iter().map(|value| f64::from(*value)).collect();
-        if distance == Distance::Cosine && x.cols > 0 {
-            for row in data.chunks_mut(x.cols) {
+    fn of(x: &Matrix, distance: Distance) -> Self {
+        let rows = Self::new(x.data.iter().map(|value| f64::from(*value)).collect(), x.cols, distance);
+        // Rows without columns are not seen in the numbers.
+        Self { count: x.rows, ..rows }
+    }
+
+    fn new(mut data: Vec<f64>, cols: usize, distance: Distance) -> Self {
+        if distance == Distance::Cosine && cols > 0 {
+            for row in data.chunks_mut(cols) {
                 let norm = sum(row, row, |a, b| a * b).sqrt();
                 if norm > 0.0 {
                     for value in row {
@@ -95,7 +149,7 @@ impl Rows {
                 }
             }
         }
-        Self { cols: x.cols, data, distance }
+        Self { count: data.len() / cols.max(1), cols, data, distance }
     }
 
     fn row(&self, row: usize) -> &[f64] {
@@ -107,6 +161,14 @@ impl Rows {
         match self.distance {
             Distance::Cosine => sum(x, self.row(row), |a, b| a * b) + 0.0,
             Distance::Euclidean => 0.0 - sum(x, self.row(row), |a, b| (a - b) * (a - b)),
+        }
+    }
+
+    /// The distance behind a nearness.
+    fn distance(&self, nearness: f64) -> f64 {
+        match self.distance {
+            Distance::Cosine => 1.0 - nearness,
+            Distance::Euclidean => 0.0 - nearness,
         }
     }
 }
@@ -149,6 +211,19 @@ mod tests {
         let query = matrix(2, &[1.0, 0.0]);
         assert_eq!(nearest_in(&query, &reference, 3, Distance::Cosine), [vec![0, 1, 2]]);
         assert_eq!(nearest_in(&query, &reference, 3, Distance::Euclidean), [vec![1, 2, 0]]);
+    }
+
+    #[test]
+    fn distances_come_with_the_rows() {
+        let found = |queries: &[f64], k, distance| nearest_neighbours(queries, &[3.0, 4.0, 0.0, 0.0], 2, k, distance);
+        let pairs = |found: Result<Vec<Vec<Neighbour>>, _>| -> Vec<Vec<(usize, f64)>> {
+            let rows = found.unwrap().into_iter();
+            rows.map(|row| row.into_iter().map(|neighbour| (neighbour.row, neighbour.distance)).collect()).collect()
+        };
+        assert_eq!(pairs(found(&[4.0, -3.0], 9, Distance::Cosine)), [[(0, 1.0), (1, 1.0)]]);
+        assert_eq!(pairs(found(&[0.0, 1.0, 3.0, 4.0], 1, Distance::Euclidean)), [[(1, 1.0)], [(0, 0.0)]]);
+        let error = nearest_neighbours::<f32>(&[1.0], &[], 1, 1, Distance::Cosine).unwrap_err();
+        assert_eq!(error.field, "reference");
     }
 
     #[test]
