@@ -27,6 +27,7 @@ const PARTS: &[(&str, &[&str])] = &[
             "contrastive::CacrMomentumLoss",
         ],
     ),
+    ("cet", &["ranking::Cet", "ranking::WeightedPairLoss", "ranking::pooling_posterior"]),
     (
         "class-dependent-pruning",
         &["compression::LotteryTicket", "compression::Masks", "compression::MagnitudeFinal", "compression::Snip"],
@@ -124,6 +125,15 @@ const PARTS: &[(&str, &[&str])] = &[
             "diagnostics::ImbalancedGeometry",
             "diagnostics::UnconstrainedFeatureObjective",
             "diagnostics::DeepLinearHead",
+        ],
+    ),
+    (
+        "lol",
+        &[
+            "ranking::LolRegulariser",
+            "ranking::ReformulationLoss",
+            "ranking::FeedbackSampler",
+            "ranking::vector_rocchio",
         ],
     ),
     ("mw-loss", &["ranking::MwLoss", "ranking::ScoreContrastiveLoss"]),
