@@ -4,6 +4,7 @@ mod bert;
 mod bert_config;
 mod checkpoint;
 mod error;
+mod fast_bert;
 mod folder;
 mod sentence_encoder;
 mod tokenizer;
