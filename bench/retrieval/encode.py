@@ -3,7 +3,7 @@
     cargo build --release --workspace --examples
     python bench/retrieval/encode.py --model FOLDER --scifact FOLDER --example target/release/examples/encode
 
-Two sets of texts: abstracts with their titles (the first 512 documents) and claims. Rounds alternate, and the order of
+Two sets of texts: abstracts with their titles, and claims, the first 512 of each. Rounds alternate, and the order of
 the two changes from round to round; medians are given. Both use `--threads` threads and batches of 32.
 """
 
@@ -18,11 +18,11 @@ import tempfile
 import time
 
 
-def texts(folder: pathlib.Path) -> dict[str, list[str]]:
+def texts(folder: pathlib.Path, count: int) -> dict[str, list[str]]:
     with gzip.open(folder / "corpus.jsonl.gz", "rt", encoding="utf-8") as lines:
-        documents = [json.loads(line) for line, _ in zip(lines, range(512))]
+        documents = [json.loads(line) for line, _ in zip(lines, range(count))]
     with open(folder / "claims_train.jsonl", encoding="utf-8") as lines:
-        claims = [json.loads(line)["claim"] for line in lines]
+        claims = [json.loads(line)["claim"] for line, _ in zip(lines, range(count))]
     abstracts = [" ".join([document["title"], *document["abstract"]]) for document in documents]
     return {
         name: [" ".join(text.split()) for text in of_kind]
@@ -37,6 +37,7 @@ def main() -> None:
     parser.add_argument("--example", type=pathlib.Path, required=True)
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--batch", type=int, default=32)
+    parser.add_argument("--texts", type=int, default=512, help="how many of each kind")
     parser.add_argument("--threads", type=int, default=2)
     arguments = parser.parse_args()
 
@@ -46,7 +47,7 @@ def main() -> None:
 
     torch.set_num_threads(arguments.threads)
     model = SentenceTransformer(str(arguments.model), device="cpu", local_files_only=True)
-    for name, sentences in texts(arguments.scifact).items():
+    for name, sentences in texts(arguments.scifact, arguments.texts).items():
         with tempfile.TemporaryDirectory() as folder:
             lines, out = pathlib.Path(folder) / "texts", pathlib.Path(folder) / "rows"
             lines.write_text("\n".join(sentences), encoding="utf-8")

@@ -1,11 +1,8 @@
 use crate::Real;
-use crate::simd::{LANES, Work};
+use crate::simd::{LANES, Work, run};
 
 /// Queries at a time: with [`LANES`] keys for each, the sums fill the registers of AVX2.
 const QUERIES: usize = 6;
-
-/// `[QUERIES][LANES]` numbers in registers.
-type Tile = [[f32; LANES]; QUERIES];
 
 /// What every token attends to, in its sequence and by head: `softmax(q k' / sqrt(size)) v`.
 pub(super) struct Attention<'a> {
@@ -21,11 +18,9 @@ pub(super) struct Attention<'a> {
     pub out: &'a mut [f32],
 }
 
-impl Work for Attention<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run<const FMA: bool>(self) {
+impl Attention<'_> {
+    /// Writes `out`.
+    pub fn write(self) {
         let hidden = self.bias.len() / 3;
         let size = hidden / self.heads;
         let longest = self.lengths.iter().max().map_or(0, |length| length.next_multiple_of(LANES));
@@ -50,7 +45,7 @@ impl Work for Attention<'_> {
                 for (tokens, out) in blocks {
                     scaled_queries(&mut queries, tokens, self.bias, part(0), size);
                     for (place, panel) in keys.chunks_exact(size * LANES).enumerate() {
-                        let scores = tile::<FMA>(&queries, panel);
+                        let scores = run(Tile { rows: &queries, panel });
                         for (row, scores) in weights.chunks_exact_mut(padded).zip(&scores) {
                             row[place * LANES..][..LANES].copy_from_slice(scores);
                         }
@@ -58,10 +53,10 @@ impl Work for Attention<'_> {
                     let mut totals = [0.0; QUERIES];
                     for (row, total) in weights.chunks_exact_mut(padded).zip(&mut totals) {
                         row[length..].fill(f32::NEG_INFINITY);
-                        *total = exponentials::<FMA>(row);
+                        *total = run(Exponentials { row });
                     }
                     for (place, panel) in values.chunks_exact(padded * LANES).enumerate() {
-                        let sums = tile::<FMA>(weights, panel);
+                        let sums = run(Tile { rows: weights, panel });
                         let from = head * size + place * LANES;
                         let count = LANES.min(size - place * LANES);
                         for ((row, sums), total) in out.chunks_exact_mut(hidden).zip(&sums).zip(totals) {
@@ -77,26 +72,35 @@ impl Work for Attention<'_> {
     }
 }
 
-/// `[QUERIES, steps]` rows times a `[steps, LANES]` panel.
-#[inline(always)]
-fn tile<const FMA: bool>(rows: &[f32], panel: &[f32]) -> Tile {
-    let (panel, _) = panel.as_chunks::<LANES>();
-    let steps = panel.len();
-    let rows: [&[f32]; QUERIES] = std::array::from_fn(|row| &rows[row * steps..(row + 1) * steps]);
-    let mut sums = [[0.0; LANES]; QUERIES];
-    for (step, panel) in panel.iter().enumerate() {
-        for (sums, row) in sums.iter_mut().zip(rows) {
-            let x = row[step];
-            for (sum, &y) in sums.iter_mut().zip(panel) {
-                *sum = Real::mul_add::<FMA>(x, y, *sum);
+/// `[QUERIES, steps]` rows times a `[steps, LANES]` panel. Work of its own, so that the compiler sees a small function: in a
+/// large one it does not always keep the sums in registers.
+struct Tile<'a> {
+    rows: &'a [f32],
+    panel: &'a [f32],
+}
+
+impl Work for Tile<'_> {
+    type Output = [[f32; LANES]; QUERIES];
+
+    #[inline(always)]
+    fn run<const FMA: bool>(self) -> Self::Output {
+        let (panel, _) = self.panel.as_chunks::<LANES>();
+        let steps = panel.len();
+        let rows: [&[f32]; QUERIES] = std::array::from_fn(|row| &self.rows[row * steps..(row + 1) * steps]);
+        let mut sums = [[0.0; LANES]; QUERIES];
+        for (step, panel) in panel.iter().enumerate() {
+            for row in 0..QUERIES {
+                let x = rows[row][step];
+                for lane in 0..LANES {
+                    sums[row][lane] = Real::mul_add::<FMA>(x, panel[lane], sums[row][lane]);
+                }
             }
         }
+        sums
     }
-    sums
 }
 
 /// The keys of a head as panels of [`LANES`] tokens, `[size][LANES]` each; zeros behind the last token.
-#[inline(always)]
 fn panels_of_keys(panels: &mut [f32], tokens: &[f32], bias: &[f32], from: usize, size: usize) {
     let bias_of_head = &bias[from..from + size];
     let width = bias.len();
@@ -113,7 +117,6 @@ fn panels_of_keys(panels: &mut [f32], tokens: &[f32], bias: &[f32], from: usize,
 
 /// The values of a head as panels of [`LANES`] features, `[length][LANES]` each, with `length` rounded up; zeros behind the
 /// last token and the last feature.
-#[inline(always)]
 fn panels_of_values(panels: &mut [f32], tokens: &[f32], bias: &[f32], from: usize, size: usize) {
     let padded = panels.len() / size.next_multiple_of(LANES);
     panels.fill(0.0);
@@ -129,7 +132,6 @@ fn panels_of_values(panels: &mut [f32], tokens: &[f32], bias: &[f32], from: usiz
 }
 
 /// The queries of a few tokens, divided by the root of their size; rows behind the last token keep what they had.
-#[inline(always)]
 fn scaled_queries(queries: &mut [f32], tokens: &[f32], bias: &[f32], from: usize, size: usize) {
     let scale = 1.0 / (size as f32).sqrt();
     let bias_of_head = &bias[from..from + size];
@@ -141,22 +143,30 @@ fn scaled_queries(queries: &mut [f32], tokens: &[f32], bias: &[f32], from: usize
 }
 
 /// `e^(x - largest)` of a row in place, and their sum.
-#[inline(always)]
-fn exponentials<const FMA: bool>(row: &mut [f32]) -> f32 {
-    let (blocks, _) = row.as_chunks_mut::<LANES>();
-    let mut largest = [f32::NEG_INFINITY; LANES];
-    for block in &*blocks {
-        for (largest, &x) in largest.iter_mut().zip(block) {
-            *largest = x.larger(*largest);
+struct Exponentials<'a> {
+    row: &'a mut [f32],
+}
+
+impl Work for Exponentials<'_> {
+    type Output = f32;
+
+    #[inline(always)]
+    fn run<const FMA: bool>(self) -> f32 {
+        let (blocks, _) = self.row.as_chunks_mut::<LANES>();
+        let mut largest = [f32::NEG_INFINITY; LANES];
+        for block in &*blocks {
+            for lane in 0..LANES {
+                largest[lane] = block[lane].larger(largest[lane]);
+            }
         }
-    }
-    let largest = largest.into_iter().fold(f32::NEG_INFINITY, Real::larger);
-    let mut sums = [0.0; LANES];
-    for block in blocks {
-        for (sum, x) in sums.iter_mut().zip(block) {
-            *x = Real::exp::<FMA>(*x - largest);
-            *sum += *x;
+        let largest = largest.into_iter().fold(f32::NEG_INFINITY, Real::larger);
+        let mut sums = [0.0; LANES];
+        for block in blocks {
+            for lane in 0..LANES {
+                block[lane] = Real::exp::<FMA>(block[lane] - largest);
+                sums[lane] += block[lane];
+            }
         }
+        sums.into_iter().sum()
     }
-    sums.into_iter().sum()
 }

@@ -129,7 +129,7 @@ impl Transformer {
         for layer in &self.layers {
             linear(&mut projected, x, &layer.query_key_value, hidden);
             let bias = &layer.query_key_value.bias;
-            run(Attention { projected: &projected, bias, lengths, heads: self.heads, out: &mut mixed });
+            Attention { projected: &projected, bias, lengths, heads: self.heads, out: &mut mixed }.write();
             linear(&mut added, &mixed, &layer.attended, hidden);
             let (bias, norm) = (&layer.attended.bias, &layer.attended_norm);
             run(AddNormed { x, added: &added, bias, norm, epsilon: self.epsilon });
