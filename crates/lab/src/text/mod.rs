@@ -14,3 +14,6 @@ pub use bert_config::BertConfig;
 pub use error::TextError;
 pub use sentence_encoder::SentenceEncoder;
 pub use tokenizer::{TextTokenizer, TokenBatch};
+
+#[cfg(test)]
+mod tests;
