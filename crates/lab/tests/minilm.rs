@@ -146,7 +146,7 @@ fn questions_find_their_answers() {
     let encoder = SentenceEncoder::load(&folder).unwrap();
     let texts = [
         "How many people live in Berlin?",
-        "Berlin had a population of 3,520,031 registered inhabitants in an area of 891.82 square kilometers.",
+        "Berlin has a population of 3,520,031 registered inhabitants in an area of 891.82 square kilometers.",
         "Berlin is well known for its museums.",
     ];
     let rows = encoder.encode(&texts, 32).unwrap();

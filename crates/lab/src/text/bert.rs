@@ -27,12 +27,13 @@ pub struct Bert {
     pub(super) types: Embedding,
     pub(super) norm: LayerNorm,
     pub(super) layers: Vec<BertLayer>,
+    pub(super) heads: usize,
+    pub(super) epsilon: f64,
 }
 
 /// A layer of a [`Bert`].
 #[derive(Module, Debug)]
 pub struct BertLayer {
-    heads: usize,
     pub(super) query: Linear,
     pub(super) key: Linear,
     pub(super) value: Linear,
@@ -66,7 +67,6 @@ impl Bert {
                     };
                     let norm = |name: &str| reader.norm(&format!("encoder.layer.{layer}.{name}"));
                     Ok(BertLayer {
-                        heads: config.num_attention_heads,
                         query: linear("attention.self.query", hidden, hidden)?,
                         key: linear("attention.self.key", hidden, hidden)?,
                         value: linear("attention.self.value", hidden, hidden)?,
@@ -78,6 +78,8 @@ impl Bert {
                     })
                 })
                 .collect::<Result<_, TextError>>()?,
+            heads: config.num_attention_heads,
+            epsilon: config.layer_norm_eps,
         })
     }
 
@@ -135,7 +137,7 @@ impl Bert {
         let [batch, length] = mask.dims();
         // 0 for tokens, and far below for padding.
         let added = ((mask - 1.0) * -MASKED).reshape([batch, 1, 1, length]);
-        self.layers.iter().fold(hidden, |hidden, layer| layer.forward(hidden, added.clone()))
+        self.layers.iter().fold(hidden, |hidden, layer| layer.forward(hidden, added.clone(), self.heads))
     }
 
     /// Sentence embeddings: the mean hidden state of a sentence's tokens, scaled to length 1; zeros for a sentence without
@@ -159,11 +161,10 @@ impl Bert {
 }
 
 impl BertLayer {
-    fn forward(&self, x: Tensor<3>, mask: Tensor<4>) -> Tensor<3> {
+    fn forward(&self, x: Tensor<3>, mask: Tensor<4>, heads: usize) -> Tensor<3> {
         let [batch, length, hidden] = x.dims();
-        let size = hidden / self.heads;
-        let split =
-            |linear: &Linear| linear.forward(x.clone()).reshape([batch, length, self.heads, size]).swap_dims(1, 2);
+        let size = hidden / heads;
+        let split = |linear: &Linear| linear.forward(x.clone()).reshape([batch, length, heads, size]).swap_dims(1, 2);
         let scores = split(&self.query).matmul(split(&self.key).transpose()) * (1.0 / (size as f64).sqrt()) + mask;
         let attended = activation::softmax(scores, 3).matmul(split(&self.value));
         let attended = attended.swap_dims(1, 2).reshape([batch, length, hidden]);

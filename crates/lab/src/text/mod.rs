@@ -5,6 +5,7 @@ mod bert_config;
 mod cache;
 mod checkpoint;
 mod error;
+mod fast_bert;
 mod folder;
 mod sentence_encoder;
 mod tokenizer;
@@ -15,3 +16,6 @@ pub use cache::{CachedEncoder, EncodeError};
 pub use error::TextError;
 pub use sentence_encoder::SentenceEncoder;
 pub use tokenizer::{TextTokenizer, TokenBatch};
+
+#[cfg(test)]
+mod tests;

@@ -12,6 +12,7 @@ use tokenizers::{PostProcessor, Tokenizer, TruncationParams};
 pub struct TextTokenizer {
     path: PathBuf,
     tokenizer: Tokenizer,
+    max_length: usize,
     padding: u32,
 }
 
@@ -49,25 +50,26 @@ impl TextTokenizer {
         tokenizer.with_padding(None);
         tokenizer.with_truncation(Some(truncation)).map_err(|error| TextError::model(&path, error.to_string()))?;
         let padding = tokenizer.token_to_id("[PAD]").unwrap_or(0);
-        Ok(Self { path, tokenizer, padding })
+        Ok(Self { path, tokenizer, max_length, padding })
     }
 
-    /// Checks that every token has its row in a table of `rows`.
+    /// Checks that the tokens fit a model with tables of so many word pieces and positions.
     ///
     /// # Errors
-    /// When the vocabulary is empty or has a token beyond the table.
-    pub fn check_vocabulary(&self, rows: usize) -> Result<(), TextError> {
-        let largest = self.tokenizer.get_vocab(true).into_iter().max_by_key(|(_, id)| *id);
-        match largest {
-            None => Err(TextError::model(&self.path, "its vocabulary is empty")),
-            Some((token, id)) if id as usize >= rows => {
-                let reason = format!(
-                    "token `{token}` has the number {id}, but the model's table has {rows} rows; tokenizer and model belong to different models"
-                );
-                Err(TextError::model(&self.path, reason))
-            }
-            Some(_) => Ok(()),
-        }
+    /// When the vocabulary is empty or has a token beyond its table, or when texts may be longer than there are positions.
+    pub fn check_fit(&self, words: usize, positions: usize) -> Result<(), TextError> {
+        let reason = match self.tokenizer.get_vocab(true).into_iter().max_by_key(|(_, id)| *id) {
+            None => "its vocabulary is empty".into(),
+            Some((token, id)) if id as usize >= words => format!(
+                "token `{token}` has the number {id}, but the model's table has {words} rows; tokenizer and model belong to different models"
+            ),
+            Some(_) if self.max_length > positions => format!(
+                "texts may have {} tokens, but the model has {positions} positions; cut them there",
+                self.max_length
+            ),
+            Some(_) => return Ok(()),
+        };
+        Err(TextError::model(&self.path, reason))
     }
 
     /// The token numbers of a text, with start and end.
