@@ -18,6 +18,7 @@ mod views;
 
 mod aem;
 mod any_loss;
+mod ar2;
 mod cacr;
 mod cet;
 mod class_dependent_pruning;

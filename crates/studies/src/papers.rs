@@ -18,6 +18,7 @@ const PARTS: &[(&str, &[&str])] = &[
             "regularization::AttentionEntropyRegularizer",
         ],
     ),
+    ("ar2", &["ranking::Ar2RetrieverLoss", "ranking::RerankListwiseLoss"]),
     (
         "cacr",
         &[

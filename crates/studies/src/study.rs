@@ -177,6 +177,7 @@ impl StudyRun {
 pub static STUDIES: &[Study] = &[
     crate::aem::STUDY,
     crate::any_loss::STUDY,
+    crate::ar2::STUDY,
     crate::cacr::STUDY,
     crate::cet::STUDY,
     crate::class_dependent_pruning::STUDY,

@@ -5,6 +5,7 @@
 //! kernel is tested.
 
 mod adore;
+mod ar2;
 mod cet;
 mod feedback;
 mod lol;
@@ -21,6 +22,7 @@ mod tests;
 mod weighted_pair;
 
 pub use adore::{AdoreList, AdoreLoss, AdoreLossConfig};
+pub use ar2::{AdversarialCandidates, Ar2Parts, Ar2RetrieverLoss, Ar2RetrieverLossConfig};
 pub use cet::{Cet, CetConfig, CetStep, PoolingPosterior, pooling_posterior};
 pub use feedback::{FeedbackSampler, vector_rocchio};
 pub use lol::{LolRegulariser, LolRegulariserConfig};

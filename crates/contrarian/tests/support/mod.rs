@@ -8,6 +8,7 @@ mod cleaning;
 mod contrastive;
 mod feedback;
 mod few_shot;
+mod games;
 mod hyperbolic;
 mod judged;
 mod metric_learning;
@@ -136,6 +137,7 @@ const ROOMS: &[Room] = &[
     contrastive::evaluate,
     feedback::evaluate,
     few_shot::evaluate,
+    games::evaluate,
     judged::evaluate,
     retrieval::evaluate,
     series::evaluate,
