@@ -1,6 +1,7 @@
 //! What an experiment with training objectives needs and no paper owns: data, models, the fit loop, metrics, statistics
 //! and reports.
 
+pub mod audit;
 pub mod augment;
 pub mod bench;
 pub mod calibration;

@@ -39,6 +39,8 @@ mod lol;
 mod mw_loss;
 mod neural_collapse;
 mod nev_ncd;
+mod ngame;
+mod retrieval_backdoor;
 mod star_adore;
 mod susana;
 mod unime_v2;

@@ -148,6 +148,16 @@ const PARTS: &[(&str, &[&str])] = &[
             "regularization::SinkhornAssignment",
         ],
     ),
+    (
+        "ngame",
+        &[
+            "ranking::TripletOhnmLoss",
+            "ranking::TripletOhnmMultiLoss",
+            "ranking::HingeContrastiveLoss",
+            "negatives::NgameSampler",
+            "negatives::balanced_bisect",
+        ],
+    ),
     ("star-adore", &["ranking::StarLoss", "ranking::AdoreLoss"]),
     (
         "susana",

@@ -198,6 +198,8 @@ pub static STUDIES: &[Study] = &[
     crate::mw_loss::STUDY,
     crate::neural_collapse::STUDY,
     crate::nev_ncd::STUDY,
+    crate::ngame::STUDY,
+    crate::retrieval_backdoor::STUDY,
     crate::star_adore::STUDY,
     crate::susana::STUDY,
     crate::unime_v2::STUDY,

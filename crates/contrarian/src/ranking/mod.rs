@@ -19,6 +19,7 @@ mod soft_score_alignment;
 mod star;
 #[cfg(test)]
 mod tests;
+mod triplet_ohnm;
 mod weighted_pair;
 
 pub use adore::{AdoreList, AdoreLoss, AdoreLossConfig};
@@ -41,6 +42,10 @@ pub use rerank::{
 pub use score_contrastive::{ScoreContrastiveLoss, ScoreContrastiveLossConfig};
 pub use soft_score_alignment::{Divergence, SoftScoreAlignment, SoftScoreAlignmentConfig, check_scores};
 pub use star::{StarLoss, StarLossConfig};
+pub use triplet_ohnm::{
+    HingeContrastiveLoss, HingeContrastiveLossConfig, TripletOhnmLoss, TripletOhnmLossConfig, TripletOhnmMultiLoss,
+    TripletOhnmMultiLossConfig,
+};
 pub use weighted_pair::{WeightedPairLoss, WeightedPairLossConfig, WeightedReduction};
 
 use crate::objective::init;

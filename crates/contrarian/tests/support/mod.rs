@@ -2,10 +2,12 @@
 
 mod activation;
 mod adaptation;
+mod audit;
 mod bags;
 mod calibration;
 mod cleaning;
 mod contrastive;
+mod extreme;
 mod feedback;
 mod few_shot;
 mod games;
@@ -133,8 +135,10 @@ type Room = fn(&str, &Map<String, Value>, &Tensors) -> Result<Option<Outputs>, S
 /// Rooms that keep their own tables.
 const ROOMS: &[Room] = &[
     adaptation::evaluate,
+    audit::evaluate,
     cleaning::evaluate,
     contrastive::evaluate,
+    extreme::evaluate,
     feedback::evaluate,
     few_shot::evaluate,
     games::evaluate,
