@@ -35,6 +35,7 @@ mod fedka;
 mod hyp_oc;
 mod label_noise_cleaning;
 mod ldr;
+mod llm_hard_negatives;
 mod lol;
 mod mw_loss;
 mod neural_collapse;

@@ -128,6 +128,7 @@ const PARTS: &[(&str, &[&str])] = &[
             "diagnostics::DeepLinearHead",
         ],
     ),
+    ("llm-hard-negatives", &["ranking::MnrLoss", "ranking::QueryTripletLoss"]),
     (
         "lol",
         &[

@@ -194,6 +194,7 @@ pub static STUDIES: &[Study] = &[
     crate::hyp_oc::STUDY,
     crate::label_noise_cleaning::STUDY,
     crate::ldr::STUDY,
+    crate::llm_hard_negatives::STUDY,
     crate::lol::STUDY,
     crate::mw_loss::STUDY,
     crate::neural_collapse::STUDY,

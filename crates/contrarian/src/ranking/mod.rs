@@ -10,8 +10,10 @@ mod cet;
 mod feedback;
 mod lol;
 mod mann_whitney;
+mod multiple_negatives;
 mod pairs;
 mod plackett_luce;
+mod query_triplet;
 mod reformulation;
 mod rerank;
 mod score_contrastive;
@@ -28,12 +30,14 @@ pub use cet::{Cet, CetConfig, CetStep, PoolingPosterior, pooling_posterior};
 pub use feedback::{FeedbackSampler, vector_rocchio};
 pub use lol::{LolRegulariser, LolRegulariserConfig};
 pub use mann_whitney::{MwLoss, MwLossConfig};
+pub use multiple_negatives::{MnrLoss, MnrLossConfig, Similarity};
 pub use pairs::{
     PairReduction, PairwiseHingeLoss, PairwiseHingeLossConfig, PairwiseSquaredHingeLoss, PairwiseSquaredHingeLossConfig,
 };
 pub use plackett_luce::{
     PlackettLuceLoss, PlackettLuceLossConfig, RankWeights, plackett_luce_log_prob, teacher_optimal_permutation,
 };
+pub use query_triplet::{QueryTripletLoss, QueryTripletLossConfig};
 pub use reformulation::{ReformulationLoss, ReformulationLossConfig};
 pub use rerank::{
     RerankJointLoss, RerankJointLossConfig, RerankListwiseLoss, RerankListwiseLossConfig, RerankPairwiseLoss,

@@ -11,6 +11,7 @@ mod extreme;
 mod feedback;
 mod few_shot;
 mod games;
+mod generated;
 mod hyperbolic;
 mod judged;
 mod metric_learning;
@@ -142,6 +143,7 @@ const ROOMS: &[Room] = &[
     feedback::evaluate,
     few_shot::evaluate,
     games::evaluate,
+    generated::evaluate,
     judged::evaluate,
     retrieval::evaluate,
     series::evaluate,

@@ -1,5 +1,9 @@
 //! Intervals, paired tests, corrections and ranks.
 
+mod equivalence;
+
+pub use equivalence::{PairedTest, PairedTestError, paired_test};
+
 use statrs::distribution::{ContinuousCDF, StudentsT};
 
 /// Alternative of a t-test of mean 0.
