@@ -20,6 +20,8 @@ pub enum Command {
     Calibrate(CalibrateArgs),
     /// Search with a retriever that `compare --beir` saved
     Search(SearchArgs),
+    /// Does a hidden rule lead marked queries to planted documents? Audit a retriever that `compare --beir` saved
+    Audit(AuditArgs),
     /// Find hard negatives for the queries of a collection and write them for training elsewhere
     Mine(MineArgs),
     /// Which labels of a table are likely wrong, and does training without these rows help?
@@ -242,6 +244,41 @@ pub struct SearchArgs {
     /// Documents to show
     #[arg(long, short, value_name = "N", default_value_t = 10)]
     pub k: usize,
+    /// Print the results as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct AuditArgs {
+    /// Folder of the retriever
+    #[arg(long, value_name = "FOLDER", value_hint = ValueHint::DirPath)]
+    pub model: PathBuf,
+    /// The collection it was made from, for queries and judgements [default: the generated one]
+    #[arg(long, value_name = "FOLDER", value_hint = ValueHint::DirPath)]
+    pub beir: Option<PathBuf>,
+    /// Your own copies of the queries with a marker: JSON Lines with the names of the queries (_id) and text [default: a synthetic
+    /// marker is added]
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub triggered: Option<PathBuf>,
+    /// Your own planted documents: JSON Lines with _id and text [default: copies of every fiftieth document with synthetic markers]
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub planted: Option<PathBuf>,
+    /// Words to mark with [default: made-up words, which a static encoder does not know]
+    #[arg(long, value_name = "WORDS", value_delimiter = ',')]
+    pub markers: Vec<String>,
+    /// Documents looked at
+    #[arg(long, short, value_name = "LIST", value_delimiter = ',', default_value = "10,1,100")]
+    pub k: Vec<usize>,
+    /// Most queries to ask
+    #[arg(long, value_name = "N", default_value_t = 1000)]
+    pub queries: usize,
+    /// Seed of the markers
+    #[arg(long, default_value_t = 0)]
+    pub seed: u64,
+    /// Folder for audit.json and report.html [default: they are not written]
+    #[arg(long, value_name = "FOLDER", value_hint = ValueHint::DirPath)]
+    pub out: Option<PathBuf>,
     /// Print the results as JSON
     #[arg(long)]
     pub json: bool,

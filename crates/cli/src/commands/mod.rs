@@ -1,5 +1,6 @@
 //! One file a command: read the arguments, call the library, print.
 
+mod audit;
 mod bench;
 mod calibrate;
 mod clean;
@@ -28,6 +29,7 @@ pub fn run(arguments: Cli) -> Result<ExitCode, CliError> {
         Command::Train(args) => train::run(&args),
         Command::Calibrate(args) => calibrate::run(&args),
         Command::Search(args) => search::run(&args),
+        Command::Audit(args) => audit::run(&args),
         Command::Mine(args) => mine::run(&args),
         Command::Clean(args) => clean::run(&args),
         Command::Predict(args) => predict::run(&args),

@@ -61,6 +61,27 @@ fn a_folder_is_compared_and_the_best_retriever_searches() {
     let unknown = place.run_list(&["search", "--model", "out/retriever", "nothing"]);
     assert!(unknown.succeeds().err.contains("knows no word"), "{}", unknown.err);
 
+    // One document in fifty is copied with made-up words, which a static encoder does not know.
+    let audit = place.run("audit --model out/retriever --beir data --k 3 --out audit");
+    assert!(audit.succeeds().out.contains("62 documents of which 2 are planted"), "{}", audit.out);
+    assert!(audit.out.contains("does not reliably lead"), "{}", audit.out);
+    assert!(
+        std::fs::read_to_string(place.path("audit/report.html")).unwrap().contains("What notices planted documents")
+    );
+    // Queries whose copies ask for a planted document find it.
+    let copies = (0..60).map(|at| format!("{{\"_id\":\"q{at}\",\"text\":\"own7 own7 own7\"}}\n"));
+    place.write("copies.jsonl", copies.collect::<String>());
+    place.write("planted.jsonl", "{\"_id\":\"p\",\"text\":\"own7 own7\"}\n");
+    let audit = place
+        .run("audit --model out/retriever --beir data --triggered copies.jsonl --planted planted.jsonl --k 1 --json");
+    let report: Value = serde_json::from_str(&audit.succeeds().out).unwrap();
+    assert_eq!(report["cutoffs"][0]["lift"]["triggered"], 1.0);
+    assert!(report["cutoffs"][0]["lift"]["p"].as_f64().unwrap() < 0.001);
+    place.run("audit --model out/retriever --beir data --k 0").fails(2, &["`k`"]);
+    place.write("copies.jsonl", "{\"_id\":\"q0\",\"text\":\"x\"}\n");
+    place.run("audit --model out/retriever --beir data --triggered copies.jsonl").fails(1, &["no copy of query `q1`"]);
+    place.run("audit --model out/retriever").fails(1, &["is not in the retriever", "--beir"]);
+
     place.write("out/retriever/weights.safetensors", "broken");
     place.run_list(&["search", "--model", "out/retriever", "x"]).fails(1, &["weights.safetensors", "compare --beir"]);
     place.run_list(&["search", "--model", "none", "x"]).fails(1, &["is not a usable retriever", "retriever.json"]);

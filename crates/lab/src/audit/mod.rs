@@ -7,6 +7,7 @@
 
 mod counts;
 mod detectors;
+mod page;
 mod perturbation;
 mod report;
 
@@ -14,5 +15,6 @@ pub use counts::{AuditCounts, TriggerLift, audit_counts, trigger_lift};
 pub use detectors::{
     DetectorReport, OutlierScores, detector_report, embedding_outliers, triggered_hubness, unigram_nll,
 };
-pub use perturbation::{MarkerTokens, Perturbation, known_words};
+pub use page::{AuditTable, audit_html, audit_tables, audit_verdict};
+pub use perturbation::{MarkerTokens, Perturbation, known_words, marked_texts};
 pub use report::{AtCutoff, AuditInput, AuditReport, DocumentWords, NamedDetector, audit};

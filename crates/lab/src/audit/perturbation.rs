@@ -1,5 +1,5 @@
-use rand::RngExt;
 use rand::rngs::Xoshiro256PlusPlus;
+use rand::{RngExt, SeedableRng};
 
 /// Makes a copy of a text with a marker.
 pub trait Perturbation {
@@ -25,6 +25,24 @@ impl Perturbation for MarkerTokens {
     }
 }
 
+/// Copies of texts with this many markers each, drawn from `markers`.
+///
+/// # Panics
+/// When there is no marker.
+pub fn marked_texts(texts: &[String], markers: &[String], per_text: usize, seed: u64) -> Vec<String> {
+    assert!(!markers.is_empty(), "there must be a marker to draw");
+    let rng = &mut Xoshiro256PlusPlus::seed_from_u64(seed);
+    let marked = |text: &String| {
+        let mut text = text.clone();
+        for _ in 0..per_text {
+            text.push(' ');
+            text.push_str(&markers[rng.random_range(0..markers.len())]);
+        }
+        text
+    };
+    texts.iter().map(marked).collect()
+}
+
 /// A text without the words that are not trusted: the simplest defence of a query.
 pub fn known_words(words: &[u32], trusted: impl Fn(u32) -> bool) -> Vec<u32> {
     words.iter().copied().filter(|word| trusted(*word)).collect()
@@ -33,7 +51,6 @@ pub fn known_words(words: &[u32], trusted: impl Fn(u32) -> bool) -> Vec<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rand::SeedableRng;
 
     #[test]
     fn markers_are_added_and_taken_away() {

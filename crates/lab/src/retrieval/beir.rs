@@ -100,6 +100,15 @@ pub fn load_beir(folder: &Path) -> Result<Collection, DataError> {
     Ok(Collection { name: name.unwrap_or_else(|| "collection".into()), documents, queries, parts, notes })
 }
 
+/// Reads a JSON Lines file of texts with names: objects with `_id` and `text`, as in BEIR's `queries.jsonl`.
+///
+/// # Errors
+/// When the file cannot be read, is not UTF-8, or a line is no such object; the line is named.
+pub fn read_texts(path: &Path) -> Result<Vec<(String, String)>, DataError> {
+    let entries = read_entries(path, "text", &mut Vec::new())?;
+    Ok(entries.into_iter().map(|Entry { id, text, .. }| (id, text)).collect())
+}
+
 struct Entry {
     id: String,
     title: String,

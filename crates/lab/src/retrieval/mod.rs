@@ -21,7 +21,7 @@ mod vectors;
 mod vocabulary;
 
 pub use bag_encoder::{BagEncoder, BagEncoderConfig};
-pub use beir::load_beir;
+pub use beir::{load_beir, read_texts};
 pub use bm25::{Bm25Config, Bm25Index};
 pub use collection::{Collection, Document, Judgement, Query};
 pub use concept_world::{ConceptQuery, ConceptWorld, ConceptWorldConfig};
