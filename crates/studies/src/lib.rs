@@ -11,6 +11,7 @@ mod omniglot;
 mod papers;
 mod real;
 mod report;
+mod scifact;
 mod study;
 mod support;
 mod verdicts;

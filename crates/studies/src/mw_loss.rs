@@ -3,6 +3,7 @@
 use crate::claim::{Claim, Evidence, Test, judge};
 use crate::concepts::{self, Budget, NUMBERS, documents, queries, sources};
 use crate::findings::Findings;
+use crate::scifact::{self, RealArm};
 use crate::study::{Context, Preset, Study, StudyError, settings, table};
 use crate::support::{Measured, Measurements};
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
@@ -78,6 +79,7 @@ pub const STUDY: Study = Study {
 #[serde(deny_unknown_fields)]
 struct Settings {
     seeds: usize,
+    real_seeds: usize,
     topics: usize,
     documents: usize,
     train_queries: usize,
@@ -94,6 +96,7 @@ impl Settings {
     fn of(preset: Preset) -> Self {
         let base = Self {
             seeds: 5,
+            real_seeds: 0,
             topics: 20,
             documents: 2000,
             train_queries: 3000,
@@ -110,7 +113,7 @@ impl Settings {
                 Self { seeds: 2, topics: 5, documents: 500, train_queries: 150, test_queries: 150, steps: 80, ..base }
             }
             Preset::Default => base,
-            Preset::Full => Self { seeds: 20, ..base },
+            Preset::Full => Self { seeds: 20, real_seeds: 5, ..base },
         }
     }
 
@@ -186,6 +189,17 @@ fn run(table: &toml::Table, context: &Context) -> Result<Findings, StudyError> {
          threshold for all queries loses against a threshold for each."
             .into(),
     );
+    scifact::add_real(
+        &mut findings,
+        context,
+        &[
+            ("MiniLM as it is", RealArm::Encoder(None)),
+            ("contrastive", RealArm::Encoder(Some("mnr"))),
+            ("Mann-Whitney", RealArm::Encoder(Some("mw"))),
+            ("pairs within queries", RealArm::Encoder(Some("star"))),
+        ],
+        s.real_seeds,
+    )?;
     Ok(findings)
 }
 

@@ -3,6 +3,7 @@
 use crate::claim::{Claim, Evidence, Test, judge};
 use crate::concepts::{self, Budget, NUMBERS, documents, queries, sources};
 use crate::findings::Findings;
+use crate::scifact::{self, RealArm};
 use crate::study::{Context, Preset, Study, StudyError, settings, table};
 use crate::support::{Measured, Measurements};
 use burn::tensor::{Device, Tensor, TensorData};
@@ -64,6 +65,7 @@ pub const STUDY: Study = Study {
 #[serde(deny_unknown_fields)]
 struct Settings {
     seeds: usize,
+    real_seeds: usize,
     topics: usize,
     documents: usize,
     train_queries: usize,
@@ -81,6 +83,7 @@ impl Settings {
     fn of(preset: Preset) -> Self {
         let base = Self {
             seeds: 5,
+            real_seeds: 0,
             topics: 20,
             documents: 2000,
             train_queries: 3000,
@@ -98,7 +101,7 @@ impl Settings {
                 Self { seeds: 2, topics: 4, documents: 400, train_queries: 300, test_queries: 100, steps: 40, ..base }
             }
             Preset::Default => base,
-            Preset::Full => Self { seeds: 20, ..base },
+            Preset::Full => Self { seeds: 20, real_seeds: 5, ..base },
         }
     }
 
@@ -192,6 +195,18 @@ fn run(table: &toml::Table, context: &Context) -> Result<Findings, StudyError> {
          labelled, as a user without full judgements would measure them."
             .into(),
     );
+    scifact::add_real(
+        &mut findings,
+        context,
+        &[
+            ("BM25", RealArm::Bm25),
+            ("MiniLM as it is", RealArm::Encoder(None)),
+            ("in-batch", RealArm::Encoder(Some("star"))),
+            ("STAR", RealArm::Encoder(Some("star(negatives=dense)"))),
+            ("ADORE", RealArm::Encoder(Some("adore"))),
+        ],
+        s.real_seeds,
+    )?;
     Ok(findings)
 }
 

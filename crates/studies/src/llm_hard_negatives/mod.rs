@@ -5,6 +5,7 @@ mod sources;
 use crate::claim::{Claim, Evidence, Test, judge};
 use crate::concepts::{self, Budget, documents, queries};
 use crate::findings::{Findings, Table};
+use crate::scifact::{self, RealArm};
 use crate::study::{Context, Preset, Study, StudyError, settings, table};
 use crate::support::{Measured, Measurements};
 use contrarian::ranking::{MnrLossConfig, Similarity};
@@ -68,6 +69,7 @@ pub const STUDY: Study = Study {
 #[serde(deny_unknown_fields)]
 struct Settings {
     seeds: usize,
+    real_seeds: usize,
     topics: usize,
     documents: usize,
     train_queries: usize,
@@ -83,6 +85,7 @@ impl Settings {
     fn of(preset: Preset) -> Self {
         let base = Self {
             seeds: 5,
+            real_seeds: 0,
             topics: 20,
             documents: 2000,
             train_queries: 3000,
@@ -106,7 +109,7 @@ impl Settings {
                 ..base
             },
             Preset::Default => base,
-            Preset::Full => Self { seeds: 20, ..base },
+            Preset::Full => Self { seeds: 20, real_seeds: 5, ..base },
         }
     }
 
@@ -217,6 +220,18 @@ fn run(table: &toml::Table, context: &Context) -> Result<Findings, StudyError> {
     findings.notes.push(
         "A test of equality that finds nothing does not say that two sources differ; with few seeds it has little power.".into(),
     );
+    scifact::add_real(
+        &mut findings,
+        context,
+        &[
+            ("MiniLM as it is", RealArm::Encoder(None)),
+            ("in-batch", RealArm::Encoder(Some("mnr"))),
+            ("random", RealArm::Encoder(Some("mnr(negatives=random)"))),
+            ("BM25", RealArm::Encoder(Some("mnr(negatives=bm25)"))),
+            ("written by a template", RealArm::Generated),
+        ],
+        s.real_seeds,
+    )?;
     Ok(findings)
 }
 
