@@ -163,6 +163,8 @@ pub struct CompareArgs {
     pub embeddings: EmbeddingArgs,
     #[command(flatten)]
     pub retrieval: RetrievalArgs,
+    #[command(flatten)]
+    pub recommender: RecommenderArgs,
     /// Objectives, e.g. 'cross-entropy, focal(gamma=2), any-loss(metric=f1)' [default: a selection for the data]
     #[arg(long, value_name = "LIST")]
     pub objectives: Option<String>,
@@ -207,7 +209,7 @@ pub struct EmbeddingArgs {
     /// What is held out to judge a space [default: classes where there are 20 or more, else rows]
     #[arg(long, value_enum)]
     pub hold_out: Option<HoldOutArg>,
-    /// Numbers of the learned embedding [default: 64]
+    /// Numbers of the learned embedding [default: 64; of a recommender's factors 32]
     #[arg(long, value_name = "N")]
     pub dim: Option<usize>,
 }
@@ -229,6 +231,18 @@ pub struct RetrievalArgs {
     /// Optimiser steps of a fit [default: 200]
     #[arg(long, value_name = "N", requires = "beir")]
     pub steps: Option<usize>,
+}
+
+/// Learning a recommender instead of a classifier.
+#[derive(Debug, Args)]
+pub struct RecommenderArgs {
+    /// Interactions of users with items: a table with a user and an item column, or a line of items for each user (also gzipped).
+    /// Without a file generated ones
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, num_args = 0..=1, default_missing_value = GENERATED, conflicts_with_all = ["dataset", "data", "images", "embeddings", "beir"])]
+    pub interactions: Option<PathBuf>,
+    /// Random items added to each user's training items, as a part of them
+    #[arg(long, value_name = "PART", default_value_t = 0.0, allow_negative_numbers = true)]
+    pub noise: f64,
 }
 
 /// In place of a folder: the generated collection.

@@ -17,6 +17,7 @@ pub mod mining;
 pub mod model;
 pub mod parallel;
 pub mod probe;
+pub mod recommend;
 pub mod report;
 pub mod retrieval;
 pub mod saved;

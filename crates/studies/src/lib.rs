@@ -42,6 +42,7 @@ mod mw_loss;
 mod neural_collapse;
 mod nev_ncd;
 mod ngame;
+mod personal_loss_denoising;
 mod retrieval_backdoor;
 mod star_adore;
 mod susana;

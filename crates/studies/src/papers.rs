@@ -159,6 +159,17 @@ const PARTS: &[(&str, &[&str])] = &[
             "negatives::balanced_bisect",
         ],
     ),
+    (
+        "personal-loss-denoising",
+        &[
+            "ranking::BprLoss",
+            "negatives::PldSampler",
+            "negatives::pld_probabilities",
+            "negatives::NegativeItemSampler",
+            "ranking::TruncatedLoss",
+            "ranking::ReweightedLoss",
+        ],
+    ),
     ("star-adore", &["ranking::StarLoss", "ranking::AdoreLoss"]),
     (
         "susana",

@@ -200,6 +200,7 @@ pub static STUDIES: &[Study] = &[
     crate::neural_collapse::STUDY,
     crate::nev_ncd::STUDY,
     crate::ngame::STUDY,
+    crate::personal_loss_denoising::STUDY,
     crate::retrieval_backdoor::STUDY,
     crate::star_adore::STUDY,
     crate::susana::STUDY,

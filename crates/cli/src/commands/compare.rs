@@ -1,4 +1,4 @@
-use super::{compare_embeddings, compare_retrieval, setup};
+use super::{compare_embeddings, compare_interactions, compare_retrieval, setup};
 use crate::args::{CompareArgs, TaskArg};
 use crate::error::{CliError, INTERRUPTED};
 use crate::output;
@@ -25,6 +25,9 @@ const MULTI_CLASS: &str = "cross-entropy, cross-entropy(class_weights=balanced),
 const MOST_CLASSES: usize = 10;
 
 pub fn run(args: &CompareArgs) -> Result<ExitCode, CliError> {
+    if args.recommender.interactions.is_some() {
+        return compare_interactions::run(args);
+    }
     if args.retrieval.beir.is_some() {
         return compare_retrieval::run(args);
     }
@@ -145,11 +148,13 @@ pub fn text(comparison: &Comparison) -> String {
         classes.push("...".into());
     }
     let positive = data.positive.as_ref().map(|name| format!("; positive: {name}")).unwrap_or_default();
-    let of_data = if settings.kind == ComparisonKind::Retrieval {
-        format!("{} judged queries, {} documents", data.rows, data.columns)
-    } else {
-        let (features, target, count) = (data.features(), &data.target, data.classes.len());
-        format!("{} rows, {features}, `{target}` in {count} classes ({}{positive})", data.rows, classes.join(", "))
+    let of_data = match settings.kind {
+        ComparisonKind::Retrieval => format!("{} judged queries, {} documents", data.rows, data.columns),
+        ComparisonKind::Recommendation => format!("{} users, {} items", data.rows, data.columns),
+        _ => {
+            let (features, target, count) = (data.features(), &data.target, data.classes.len());
+            format!("{} rows, {features}, `{target}` in {count} classes ({}{positive})", data.rows, classes.join(", "))
+        }
     };
     let mut out =
         format!("{}: {of_data}\n{}, {}, {} splits\n", data.name, settings.model, settings.training, settings.splits);

@@ -6,6 +6,7 @@ mod calibrate;
 mod clean;
 mod compare;
 mod compare_embeddings;
+mod compare_interactions;
 mod compare_retrieval;
 mod encoders;
 mod list;

@@ -7,5 +7,6 @@ mod clean;
 mod commands;
 mod embeddings;
 mod images;
+mod interactions;
 mod retrieval;
 mod support;

@@ -6,6 +6,7 @@
 
 mod adore;
 mod ar2;
+mod bpr;
 mod cet;
 mod feedback;
 mod lol;
@@ -16,16 +17,19 @@ mod plackett_luce;
 mod query_triplet;
 mod reformulation;
 mod rerank;
+mod reweighted;
 mod score_contrastive;
 mod soft_score_alignment;
 mod star;
 #[cfg(test)]
 mod tests;
 mod triplet_ohnm;
+mod truncated;
 mod weighted_pair;
 
 pub use adore::{AdoreList, AdoreLoss, AdoreLossConfig};
 pub use ar2::{AdversarialCandidates, Ar2Parts, Ar2RetrieverLoss, Ar2RetrieverLossConfig};
+pub use bpr::{BprLoss, BprLossConfig};
 pub use cet::{Cet, CetConfig, CetStep, PoolingPosterior, pooling_posterior};
 pub use feedback::{FeedbackSampler, vector_rocchio};
 pub use lol::{LolRegulariser, LolRegulariserConfig};
@@ -43,6 +47,7 @@ pub use rerank::{
     RerankJointLoss, RerankJointLossConfig, RerankListwiseLoss, RerankListwiseLossConfig, RerankPairwiseLoss,
     RerankPairwiseLossConfig,
 };
+pub use reweighted::{ReweightedLoss, ReweightedLossConfig};
 pub use score_contrastive::{ScoreContrastiveLoss, ScoreContrastiveLossConfig};
 pub use soft_score_alignment::{Divergence, SoftScoreAlignment, SoftScoreAlignmentConfig, check_scores};
 pub use star::{StarLoss, StarLossConfig};
@@ -50,6 +55,7 @@ pub use triplet_ohnm::{
     HingeContrastiveLoss, HingeContrastiveLossConfig, TripletOhnmLoss, TripletOhnmLossConfig, TripletOhnmMultiLoss,
     TripletOhnmMultiLossConfig,
 };
+pub use truncated::{TruncatedLoss, TruncatedLossConfig};
 pub use weighted_pair::{WeightedPairLoss, WeightedPairLossConfig, WeightedReduction};
 
 use crate::objective::init;

@@ -17,6 +17,7 @@ mod judged;
 mod metric_learning;
 mod pruning;
 mod ranking;
+mod recommend;
 mod retrieval;
 mod series;
 mod spherical;
@@ -145,6 +146,7 @@ const ROOMS: &[Room] = &[
     games::evaluate,
     generated::evaluate,
     judged::evaluate,
+    recommend::evaluate,
     retrieval::evaluate,
     series::evaluate,
 ];

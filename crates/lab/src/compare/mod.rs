@@ -3,11 +3,13 @@
 mod collect;
 mod curve;
 mod embeddings;
+mod recommend;
 mod result;
 mod retrieval;
 mod run;
 
 pub use embeddings::{EmbeddingCompareConfig, EmbeddingProblem, HoldOut, NO_TRAINING, compare_embeddings};
+pub use recommend::{MOST_POPULAR, RECOMMENDER_METRICS, RecommenderCompareConfig, compare_recommenders};
 pub use result::{
     CalibrationBin, ClassCount, Comparison, ComparisonKind, Curves, DataSummary, EpochPoint, Failure, ObjectiveResult,
     PairedComparison, Settings, Summary,

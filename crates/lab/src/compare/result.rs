@@ -72,6 +72,8 @@ pub enum ComparisonKind {
     Embedding,
     /// Retrievers; the control is BM25.
     Retrieval,
+    /// Recommenders; the control is what is most popular.
+    Recommendation,
 }
 
 impl ComparisonKind {
@@ -81,6 +83,7 @@ impl ComparisonKind {
             Self::Classification => "the baseline with its threshold chosen on validation",
             Self::Embedding => "the vectors as they came, without any training",
             Self::Retrieval => "ranking by words in common, without any training",
+            Self::Recommendation => "what most users chose, the same for everybody",
         }
     }
 
@@ -90,6 +93,7 @@ impl ComparisonKind {
             Self::Classification => "tuned",
             Self::Embedding => "untrained",
             Self::Retrieval => "BM25",
+            Self::Recommendation => "most popular",
         }
     }
 }

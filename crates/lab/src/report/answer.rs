@@ -173,6 +173,7 @@ fn against_control(comparison: &Comparison, best: &ObjectiveResult) -> Option<St
             }
             ComparisonKind::Embedding => "training helps at all",
             ComparisonKind::Retrieval => "a trained retriever finds more than words in common do",
+            ComparisonKind::Recommendation => "a trained recommender is better than showing everybody the same",
         };
         sentences.push(format!("So these results do not show that {more_than}."));
     }

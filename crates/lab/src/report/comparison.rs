@@ -117,6 +117,7 @@ impl<'a> View<'a> {
             ComparisonKind::Classification => "An objective beats the tuned threshold:",
             ComparisonKind::Embedding => "An objective beats no training:",
             ComparisonKind::Retrieval => "A trained retriever beats BM25:",
+            ComparisonKind::Recommendation => "A trained recommender beats the most popular items:",
         };
         [
             ("An objective beats the baseline:", judged(|row| row.against_baseline.as_ref())),
@@ -140,6 +141,7 @@ impl<'a> View<'a> {
             (_, ComparisonKind::Classification) => "and the tuned-threshold control",
             (_, ComparisonKind::Embedding) => "with no training as the control",
             (_, ComparisonKind::Retrieval) => "with BM25 as the control",
+            (_, ComparisonKind::Recommendation) => "with the most popular items as the control",
         };
         let total: usize = data.classes.iter().map(|class| class.rows).sum();
         let smallest = data.classes.iter().min_by_key(|class| class.rows);
@@ -149,15 +151,26 @@ impl<'a> View<'a> {
             format!("smallest: {name}, {share}")
         });
         let memory = comparison.peak_memory.map_or_else(String::new, |peak| format!(", peak {}", bytes(peak)));
-        let of_data = if comparison.settings.kind == ComparisonKind::Retrieval {
-            let documents = plural(data.columns, "document", "documents");
-            vec![Tile::new("Queries", count(data.rows), format!("with judged documents, among {documents}"))]
-        } else {
-            let inputs = format!("{}, {}", data.features(), plural(data.inputs, "input", "inputs"));
-            vec![
-                Tile::new("Rows", count(data.rows), inputs),
-                Tile::new("Classes", count(data.classes.len()), imbalance),
-            ]
+        let of_data = match comparison.settings.kind {
+            ComparisonKind::Retrieval => {
+                let documents = plural(data.columns, "document", "documents");
+                vec![Tile::new("Queries", count(data.rows), format!("with judged documents, among {documents}"))]
+            }
+            ComparisonKind::Recommendation => {
+                let items = plural(data.columns, "item", "items");
+                vec![Tile::new(
+                    "Users",
+                    count(data.rows),
+                    format!("{} of {items}", plural(data.inputs, "choice", "choices")),
+                )]
+            }
+            _ => {
+                let inputs = format!("{}, {}", data.features(), plural(data.inputs, "input", "inputs"));
+                vec![
+                    Tile::new("Rows", count(data.rows), inputs),
+                    Tile::new("Classes", count(data.classes.len()), imbalance),
+                ]
+            }
         };
         let of_run = [
             Tile::new("Splits", splits, "train, validation and test"),
@@ -217,6 +230,9 @@ fn reading(comparison: &Comparison) -> Markup {
         (_, ComparisonKind::Retrieval) => {
             " The control is BM25, which ranks by words in common and is not trained; judged queries that were found by such a \
              ranking in the first place favour it. \"no training\" is the encoder as it is."
+        }
+        (_, ComparisonKind::Recommendation) => {
+            " The control is what most users chose, the same for everybody: an objective that is not better than it has learned no taste."
         }
     };
     html! {

@@ -86,6 +86,8 @@ pub(super) fn every_metric(view: &View<'_>) -> Markup {
         "On test queries, over all documents. AUROC is of the scores of relevant against other documents among those found, of all \
          queries in one pool; the calibration gap is what is lost by it against one threshold a query. Mean over splits, 95% \
          interval below."
+    } else if view.comparison.settings.kind == ComparisonKind::Recommendation {
+        "Held-out items of each user among the first 20, training items left out. Mean over splits, 95% interval below."
     } else if view.comparison.settings.kind == ComparisonKind::Embedding {
         "On test rows. Mean over splits, 95% interval below. Uniformity and tolerance describe a space, neither is better \
          high or low."
