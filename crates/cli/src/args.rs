@@ -303,7 +303,8 @@ pub struct MineArgs {
     /// A folder in BEIR form; without one a generated collection
     #[arg(long, value_name = "FOLDER", value_hint = ValueHint::DirPath, num_args = 0..=1, default_missing_value = GENERATED, required = true)]
     pub beir: Option<PathBuf>,
-    /// random, bm25, dense (the nearest to the encoder) or filtered (dense without likely relevant ones)
+    /// random, bm25, dense (the nearest to the encoder), filtered (dense without likely relevant ones) or generated (written from the
+    /// query: by a template, or see --texts and --endpoint)
     #[arg(long, default_value = "bm25")]
     pub strategy: String,
     /// What encodes texts for dense and filtered: static, minilm or a folder, as in compare
@@ -312,7 +313,20 @@ pub struct MineArgs {
     /// A retriever that `compare --beir` saved, in place of an encoder
     #[arg(long, value_name = "FOLDER", value_hint = ValueHint::DirPath)]
     pub model: Option<PathBuf>,
-    /// Negatives a query
+    /// Generated: texts that are there, JSON Lines with query_id and text
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub texts: Option<PathBuf>,
+    /// Generated: an endpoint that speaks OpenAI's chat protocol, https://host/v1; answers are kept in <out>.answers.jsonl and never asked
+    /// for again
+    #[arg(long, value_name = "URL", requires = "llm", conflicts_with = "texts")]
+    pub endpoint: Option<String>,
+    /// Generated: the model's name at the endpoint
+    #[arg(long, value_name = "MODEL", requires = "endpoint")]
+    pub llm: Option<String>,
+    /// Generated: environment variable that holds the endpoint's key
+    #[arg(long, value_name = "NAME", requires = "endpoint")]
+    pub key_variable: Option<String>,
+    /// Negatives a query; a generated one is one
     #[arg(long, value_name = "N", default_value_t = 5)]
     pub count: usize,
     /// Best documents the negatives are drawn from [default: as many as there are negatives, so the best]

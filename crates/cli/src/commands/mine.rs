@@ -4,6 +4,9 @@ use crate::error::{CliError, INTERRUPTED};
 use crate::progress;
 use contrarian::InvalidParameter;
 use contrarian_lab::data::Matrix;
+use contrarian_lab::mining::{
+    ChatConfig, ChatGenerator, GeneratorError, RecordedGenerator, TemplateGeneratorConfig, TextGenerator, TextRequest,
+};
 use contrarian_lab::retrieval::{
     Bm25Config, Bm25Index, Collection, DEFAULT_MAX_RATIO, Document, ExactIndex, Hit, MinedFile, MinedFormat,
     MiningPlan, NegativeStrategy, SavedRetriever, Side, Vocabulary, choose_negatives, mined_lines,
@@ -18,10 +21,15 @@ const CHUNK: usize = 64;
 const BEYOND: usize = 100;
 
 pub fn run(args: &MineArgs) -> Result<ExitCode, CliError> {
+    if args.strategy == GENERATED {
+        return generated(args);
+    }
     let strategy: NegativeStrategy = args.strategy.parse()?;
     if matches!(strategy, NegativeStrategy::InBatch | NegativeStrategy::Refreshed) {
-        let reason =
-            format!("`{}` negatives are found while training; choose random, bm25, dense or filtered", args.strategy);
+        let reason = format!(
+            "`{}` negatives are found while training; choose random, bm25, dense, filtered or generated",
+            args.strategy
+        );
         return Err(CliError::Usage(reason));
     }
     let format: MinedFormat = args.format.parse().map_err(CliError::Usage)?;
@@ -69,7 +77,8 @@ pub fn run(args: &MineArgs) -> Result<ExitCode, CliError> {
         for ((query, relevance), hits) in chunk.iter().zip(&found) {
             let negatives = choose_negatives(&plan, *query, hits, relevance, collection.documents.len());
             without += usize::from(negatives.is_empty());
-            lines.push_str(&mined_lines(&plan, &collection, *query, relevance, &negatives));
+            let texts: Vec<String> = negatives.iter().map(|&at| collection.documents[at].full_text()).collect();
+            lines.push_str(&mined_lines(&plan, &collection, *query, relevance, &texts));
         }
         file.add(&lines, chunk.len()).map_err(failed)?;
         progress::advance(&bar, start + chunk.len(), judged.len());
@@ -82,6 +91,85 @@ pub fn run(args: &MineArgs) -> Result<ExitCode, CliError> {
     eprintln!("{} queries, {} negatives each: {}", judged.len(), args.count, args.out.display());
     Ok(ExitCode::SUCCESS)
 }
+
+/// Negatives that are written instead of found: by a template, from texts that are there, or by a language model behind an endpoint.
+fn generated(args: &MineArgs) -> Result<ExitCode, CliError> {
+    let collection = encoders::collection(args.beir.as_deref().expect("clap asks for it"))?;
+    let format: MinedFormat = args.format.parse().map_err(CliError::Usage)?;
+    let stop = progress::stop_flag();
+    let failed = |error: GeneratorError| CliError::Failed(error.to_string());
+    let (generator, source): (Box<dyn TextGenerator>, String) = match (&args.texts, &args.endpoint) {
+        (Some(path), _) => (Box::new(RecordedGenerator::open(path).map_err(failed)?), path.display().to_string()),
+        (None, Some(endpoint)) => {
+            let model = args.llm.as_deref().expect("clap asks for it");
+            let mut config = ChatConfig::new(endpoint, model);
+            config.key_variable.clone_from(&args.key_variable);
+            let answers = args.out.with_extension("answers.jsonl");
+            (
+                Box::new(ChatGenerator::open(config, &answers, stop.clone()).map_err(failed)?),
+                format!("{model} at {endpoint}"),
+            )
+        }
+        (None, None) => {
+            let queries = collection.queries.iter().map(|query| query.text.as_str());
+            let config = TemplateGeneratorConfig::new().with_seed(args.seed);
+            (Box::new(config.init(queries)), "template".into())
+        }
+    };
+    let plan = MiningPlan {
+        strategy: GENERATED.into(),
+        count: 1,
+        pool: 1,
+        max_ratio: None,
+        format,
+        seed: args.seed,
+        source: format!("{} by {source}", collection.name),
+    };
+    let judged = collection.judged();
+    let unwritten = |error: std::io::Error| CliError::Failed(format!("cannot write {}: {error}", args.out.display()));
+    let mut file = MinedFile::open(&args.out, &plan).map_err(unwritten)?;
+    let bar = progress::bar("writing");
+    let first = file.queries_done().min(judged.len());
+    let mut without = 0;
+    for (at, (query, relevance)) in judged.iter().enumerate().skip(first) {
+        let asked = &collection.queries[*query];
+        let positive = relevance.documents().next().map(|document| collection.documents[document].full_text());
+        let request = TextRequest { query_id: asked.id.clone(), query: asked.text.clone(), positive };
+        let text = match generator.generate(&request) {
+            Ok(text) => vec![text],
+            Err(GeneratorError::Stopped { .. }) => {
+                bar.finish_and_clear();
+                eprintln!(
+                    "stopped after {at} of {} queries; the same command goes on, and asks for nothing again",
+                    judged.len()
+                );
+                return Ok(ExitCode::from(INTERRUPTED));
+            }
+            // An answer that is none costs its query alone; what ends all else ends the run, with all answers kept.
+            Err(error @ (GeneratorError::Empty { .. } | GeneratorError::Unreadable { .. })) => {
+                bar.suspend(|| eprintln!("note: {error}; the query is left out"));
+                without += 1;
+                Vec::new()
+            }
+            Err(error) => {
+                bar.finish_and_clear();
+                return Err(CliError::Failed(format!(
+                    "{error}; {at} of {} queries are done and kept, and the same command goes on",
+                    judged.len()
+                )));
+            }
+        };
+        file.add(&mined_lines(&plan, &collection, *query, relevance, &text), 1).map_err(unwritten)?;
+        progress::advance(&bar, at + 1, judged.len());
+    }
+    bar.finish_and_clear();
+    file.finish().map_err(unwritten)?;
+    eprintln!("{} queries, {without} without a text: {}", judged.len(), args.out.display());
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The strategy whose negatives are written.
+const GENERATED: &str = "generated";
 
 /// What finds candidates.
 enum Search {

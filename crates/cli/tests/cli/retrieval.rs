@@ -124,6 +124,17 @@ fn negatives_are_mined_for_other_libraries_and_interrupted_work_goes_on() {
             assert!(line["neg"].as_array().unwrap().iter().all(|negative| !positives.contains(negative)));
         }
     }
+    place.run("mine --beir data --strategy generated --out written.jsonl").succeeds();
+    let written = lines("written.jsonl");
+    assert_eq!(written.len(), 60);
+    assert!(written.iter().all(|line| line["negative_1"] != line["positive"] && line.get("negative_2").is_none()));
+    place.write("texts.jsonl", "{\"query_id\":\"q0\",\"text\":\"mine\"}\n");
+    place
+        .run("mine --beir data --strategy generated --texts texts.jsonl --out recorded.jsonl")
+        .fails(1, &["query q1", "1 of 60 queries are done and kept"]);
+    place
+        .run("mine --beir data --strategy generated --endpoint nowhere --llm m --out asked.jsonl")
+        .fails(1, &["endpoint", "https://host/v1"]);
     // As a killed run leaves it: some queries noted, half a line behind them.
     let whole = std::fs::read_to_string(place.path("st.jsonl")).unwrap();
     let first: String = whole.split_inclusive('\n').take(7).collect();

@@ -97,7 +97,7 @@ pub fn mined_lines(
     collection: &Collection,
     query: usize,
     relevance: &Relevance,
-    negatives: &[usize],
+    negatives: &[String],
 ) -> String {
     let text = |document: usize| Value::from(collection.documents[document].full_text());
     if negatives.is_empty() {
@@ -108,19 +108,18 @@ pub fn mined_lines(
     match plan.format {
         MinedFormat::FlagEmbedding => {
             let positives: Vec<Value> = relevance.documents().map(text).collect();
-            let negatives: Vec<Value> = negatives.iter().map(|&document| text(document)).collect();
             lines.push_str(&serde_json::json!({"query": asked, "pos": positives, "neg": negatives}).to_string());
             lines.push('\n');
         }
         MinedFormat::SentenceTransformers => {
             for positive in relevance.documents() {
                 let mut line = Map::from_iter([("anchor".into(), asked.clone()), ("positive".into(), text(positive))]);
-                for (at, &negative) in negatives.iter().enumerate() {
-                    line.insert(format!("negative_{}", at + 1), text(negative));
+                for (at, negative) in negatives.iter().enumerate() {
+                    line.insert(format!("negative_{}", at + 1), negative.as_str().into());
                 }
                 // Every line of a table has the same columns: the last negative is repeated where there are too few.
                 for at in negatives.len()..plan.count {
-                    line.insert(format!("negative_{}", at + 1), text(negatives[negatives.len() - 1]));
+                    line.insert(format!("negative_{}", at + 1), negatives[negatives.len() - 1].as_str().into());
                 }
                 lines.push_str(&Value::Object(line).to_string());
                 lines.push('\n');
@@ -239,7 +238,8 @@ mod tests {
         let relevance = Relevance::binary([0, 2]);
         let text = |document: usize| collection.documents[document].full_text();
         let lines = |plan: &MiningPlan, negatives: &[usize]| -> Vec<Value> {
-            let lines = mined_lines(plan, &collection, 0, &relevance, negatives);
+            let negatives: Vec<String> = negatives.iter().map(|&negative| text(negative)).collect();
+            let lines = mined_lines(plan, &collection, 0, &relevance, &negatives);
             lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
         };
         let flag = lines(&plan("bm25"), &[3, 4]);

@@ -1,7 +1,5 @@
 //! AR2: does a retriever learn more from a ranker that it plays against than from labels alone?
 
-mod ranker;
-
 use crate::claim::{Claim, Test, judge};
 use crate::concepts::{self, Budget, NUMBERS, documents, queries};
 use crate::findings::Findings;
@@ -10,12 +8,13 @@ use crate::support::{Measured, Measurements};
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use contrarian::ranking::{Ar2RetrieverLossConfig, RerankListwiseLossConfig, ScoreContrastiveLossConfig};
 use contrarian_lab::metrics::{Gain, Relevance};
-use contrarian_lab::retrieval::{BagEncoder, ConceptWorld, ConceptWorldConfig, ExactIndex};
+use contrarian_lab::retrieval::{
+    BagEncoder, ConceptWorld, ConceptWorldConfig, ExactIndex, MaxSimRanker, PlainRanker, rerank,
+};
 use contrarian_lab::stats::Sides;
 use rand::SeedableRng;
 use rand::rngs::Xoshiro256PlusPlus;
 use rand::seq::index::sample;
-use ranker::{MaxSimRanker, PlainRanker};
 use serde::{Deserialize, Serialize};
 
 const DIFFERS: &str = "a generated collection with about 8 relevant documents a query of which one is labelled, a table of word vectors and a small \
@@ -328,14 +327,13 @@ fn reranked(world: &ConceptWorld, retriever: &BagEncoder, ranker: &PlainRanker) 
     const DEPTH: usize = 50;
     let index = ExactIndex::new(retriever.embed(&world.documents));
     let found = index.search(&retriever.embed(&concepts::words(&world.test)), DEPTH);
-    let score = |query: &contrarian_lab::retrieval::ConceptQuery, hits: &[contrarian_lab::retrieval::Hit]| {
-        let mut scored: Vec<(f32, usize)> =
-            hits.iter().map(|hit| (ranker.score(&query.words, &world.documents[hit.document]), hit.document)).collect();
-        scored.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
-        let ranking: Vec<usize> = scored.into_iter().map(|(_, document)| document).collect();
+    let again = rerank(&found, DEPTH, |query, found| {
+        found.iter().map(|&document| ranker.score(&world.test[query].words, &world.documents[document])).collect()
+    });
+    let score = |(query, ranking): (&contrarian_lab::retrieval::ConceptQuery, Vec<usize>)| {
         Relevance::binary(query.relevant.iter().copied()).ndcg(&ranking, 10, Gain::Linear)
     };
-    let scores: Vec<f64> = world.test.iter().zip(&found).map(|(query, hits)| score(query, hits)).collect();
+    let scores: Vec<f64> = world.test.iter().zip(concepts::numbers(&again)).map(score).collect();
     crate::support::mean(&scores)
 }
 

@@ -1,15 +1,20 @@
-//! A small cross-encoder: every word of the query meets its best word of the document.
-
+use super::BagEncoderConfig;
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Int, Tensor, TensorData, activation};
-use contrarian_lab::retrieval::BagEncoderConfig;
 use std::collections::BTreeMap;
 
 /// Numbers of a word.
 const DIM: usize = 64;
 
-/// `score = scale sum_w (softplus(u_w + 1) / softplus(1)) max_v <e_w, e_v>` over the distinct words `w` of the query and `v` of the
-/// document.
+/// A small cross-encoder: every word of the query meets its best word of the document.
+///
+/// ```text
+/// score = scale sum_w (softplus(u_w + 1) / softplus(1)) max_v <e_w, e_v>
+/// ```
+///
+/// over the distinct words `w` of the query and `v` of the document. A text without words scores 0.
+///
+/// Source: the sum of maxima of Khattab, Zaharia 2020, "ColBERT", <https://arxiv.org/abs/2004.12832>, over static word vectors.
 #[derive(Module, Debug)]
 pub struct MaxSimRanker {
     table: Param<Tensor<2>>,
@@ -18,6 +23,7 @@ pub struct MaxSimRanker {
 }
 
 impl MaxSimRanker {
+    /// Word vectors drawn from `seed`, all words as important.
     pub fn new(vocabulary: usize, device: &Device, seed: u64) -> Self {
         let deviation = 1.0 / (DIM as f64).sqrt();
         let table = BagEncoderConfig::new(vocabulary).with_dim(DIM).with_deviation(deviation).init(device, seed).table;
@@ -25,7 +31,10 @@ impl MaxSimRanker {
         Self { table, importance, scale: Param::from_data([3.0], device) }
     }
 
-    /// Scores `[queries, candidates]` of each query's candidates, with gradients.
+    /// Scores `[queries, candidates]` of each query's candidates, as many for each, with gradients.
+    ///
+    /// # Panics
+    /// When there is no query or candidate, or a word is outside the vocabulary.
     pub fn forward(&self, queries: &[&[u32]], candidates: &[Vec<&[u32]>]) -> Tensor<2> {
         let device = self.scale.val().device();
         let (asked, place_of_asked) = numbered(queries.iter().copied());
@@ -102,7 +111,8 @@ fn distinct(words: &[u32]) -> Vec<u32> {
     words
 }
 
-/// A ranker as plain numbers.
+/// A [`MaxSimRanker`] as plain numbers, for scoring.
+#[derive(Debug, Clone)]
 pub struct PlainRanker {
     table: Vec<f32>,
     importance: Vec<f32>,
@@ -110,6 +120,10 @@ pub struct PlainRanker {
 }
 
 impl PlainRanker {
+    /// The score of a document for a query.
+    ///
+    /// # Panics
+    /// When a word is outside the vocabulary.
     pub fn score(&self, query: &[u32], document: &[u32]) -> f32 {
         let row = |word: u32| &self.table[word as usize * DIM..(word as usize + 1) * DIM];
         let document = distinct(document);
