@@ -225,7 +225,8 @@ pub struct RetrievalArgs {
     /// folder in the environment variable CONTRARIAN_MINILM [default: static]
     #[arg(long, value_name = "ENCODER", requires = "beir")]
     pub encoder: Option<String>,
-    /// Sources of negatives that each objective without one is trained with: in-batch, random, bm25, dense, refreshed, filtered
+    /// Sources of negatives that each objective without one is trained with: in-batch, random, bm25, dense, refreshed, filtered,
+    /// clustered
     #[arg(long, value_name = "LIST", value_delimiter = ',', requires = "beir")]
     pub negatives: Vec<String>,
     /// Optimiser steps of a fit [default: 200]

@@ -11,6 +11,7 @@ pub mod data;
 pub mod embedding;
 pub mod federated;
 pub mod fit;
+mod hash;
 pub mod memory;
 pub mod metrics;
 pub mod mining;

@@ -25,7 +25,7 @@ pub fn run(args: &MineArgs) -> Result<ExitCode, CliError> {
         return generated(args);
     }
     let strategy: NegativeStrategy = args.strategy.parse()?;
-    if matches!(strategy, NegativeStrategy::InBatch | NegativeStrategy::Refreshed) {
+    if matches!(strategy, NegativeStrategy::InBatch | NegativeStrategy::Refreshed | NegativeStrategy::Clustered) {
         let reason = format!(
             "`{}` negatives are found while training; choose random, bm25, dense, filtered or generated",
             args.strategy

@@ -210,7 +210,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let endpoint = format!("http://{}/v1", listener.local_addr().unwrap());
         let serve = move || {
-            let mut asked = 0;
+            let (mut asked, mut silent) = (0, Vec::new());
             for answer in answers {
                 let (mut stream, _) = listener.accept().unwrap();
                 asked += 1;
@@ -227,11 +227,11 @@ mod tests {
                 }
                 let mut body = vec![0; length];
                 let _ = reader.read_exact(&mut body);
-                if answer.is_empty() {
-                    // Silence, longer than anybody waits.
-                    std::thread::sleep(Duration::from_millis(700));
-                }
                 let _ = stream.write_all(answer.as_bytes());
+                if answer.is_empty() {
+                    // Silence, on a connection that stays open.
+                    silent.push(stream);
+                }
             }
             asked
         };
@@ -251,7 +251,7 @@ mod tests {
     }
 
     fn config(endpoint: &str) -> ChatConfig {
-        ChatConfig { timeout: 0.3, retries: 2, backoff: 0.01, ..ChatConfig::new(endpoint, "m") }
+        ChatConfig { timeout: 1.0, retries: 2, backoff: 0.01, ..ChatConfig::new(endpoint, "m") }
     }
 
     #[test]

@@ -90,9 +90,6 @@ pub enum GeneratorError {
 
 /// A generator of random numbers for a query, the same in whatever order queries come.
 pub(super) fn of_query(seed: u64, query_id: &str) -> Xoshiro256PlusPlus {
-    // FNV-1a: short names, and the same on every machine.
-    let hash = query_id
-        .bytes()
-        .fold(0xcbf2_9ce4_8422_2325u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
+    let hash = crate::hash::Fnv::default().and(query_id.as_bytes()).finish();
     Xoshiro256PlusPlus::seed_from_u64(seed ^ hash)
 }

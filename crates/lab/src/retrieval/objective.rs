@@ -19,11 +19,14 @@ pub enum NegativeStrategy {
     Refreshed,
     /// As dense, without those nearly as near as the positive: likely relevant ones without a label.
     Filtered,
+    /// The batch's documents alone, in batches of queries that are near each other (NGAME).
+    Clustered,
 }
 
 impl NegativeStrategy {
     /// All of them.
-    pub const ALL: [Self; 6] = [Self::InBatch, Self::Random, Self::Bm25, Self::Dense, Self::Refreshed, Self::Filtered];
+    pub const ALL: [Self; 7] =
+        [Self::InBatch, Self::Random, Self::Bm25, Self::Dense, Self::Refreshed, Self::Filtered, Self::Clustered];
 
     /// Name on the command line.
     pub fn name(self) -> &'static str {
@@ -34,6 +37,7 @@ impl NegativeStrategy {
             Self::Dense => "dense",
             Self::Refreshed => "refreshed",
             Self::Filtered => "filtered",
+            Self::Clustered => "clustered",
         }
     }
 }

@@ -6,6 +6,7 @@ use crate::metrics::{Gain, Relevance, pools};
 use burn::module::Module;
 use burn::tensor::{Bool, Device, Tensor, TensorData};
 use contrarian::InvalidParameter;
+use contrarian::negatives::NgameSampler;
 use contrarian::ranking::AdoreLossConfig;
 use rand::rngs::Xoshiro256PlusPlus;
 use rand::{RngExt, SeedableRng};
@@ -84,7 +85,7 @@ pub struct TrainedRetriever {
 /// A step draws queries and one relevant document of each. In four quarters, each with a fresh optimiser, hard negatives (one a
 /// query) are drawn from the `pool` best documents that are not known to be relevant: BM25's, or those that the retriever itself
 /// finds: in the second half with the list made at its beginning (`dense`, `filtered`), or from the second quarter on with a list
-/// made at each (`refreshed`). ADORE trains the first half as STAR with the batch's documents; then the documents stay as they are.
+/// made at each (`refreshed`); `clustered` draws batches of near queries from the second quarter on. ADORE trains the first half as STAR with the batch's documents; then the documents stay as they are.
 ///
 /// # Errors
 /// When the loss stops being finite, or on `stop`.
@@ -114,7 +115,7 @@ pub fn train_retriever(
             NegativeStrategy::Bm25 => quarter == 0,
             NegativeStrategy::Dense | NegativeStrategy::Filtered => quarter == 2,
             NegativeStrategy::Refreshed => quarter > 0,
-            NegativeStrategy::InBatch | NegativeStrategy::Random => false,
+            NegativeStrategy::InBatch | NegativeStrategy::Random | NegativeStrategy::Clustered => false,
         };
         if finds {
             lists = Some(hard_lists(&retriever, data, train, objective.negatives, budget.pool));
@@ -132,9 +133,15 @@ pub fn train_retriever(
             stop,
             ..TrainingLoop::new(&config, Sampler::Drawn { rows: train.len(), count: budget.batch_size }, seed)
         };
-        let fitted = training.run(retriever.train(), |retriever, rows, _| match &frozen {
-            Some(documents) => batch.adore(retriever, rows, documents),
-            None => batch.loss(retriever, rows, rng),
+        let mut clusters = (objective.negatives == NegativeStrategy::Clustered && quarter > 0)
+            .then(|| ClusteredBatches::new(&retriever, data, train, budget.batch_size, seed));
+        let fitted = training.run(retriever.train(), |retriever, rows, _| {
+            let near = clusters.as_mut().map(ClusteredBatches::next);
+            let rows = near.as_deref().unwrap_or(rows);
+            match &frozen {
+                Some(documents) => batch.adore(retriever, rows, documents),
+                None => batch.loss(retriever, rows, rng),
+            }
         })?;
         steps += fitted.steps;
         retriever = fitted.model.train();
@@ -175,6 +182,34 @@ fn hard_lists(
         kept.take(pool).map(|hit| hit.document).collect()
     };
     train.iter().zip(found).map(of_query).collect()
+}
+
+/// Batches of training queries that are near each other.
+struct ClusteredBatches {
+    sampler: NgameSampler,
+    clusters: Vec<Vec<usize>>,
+    /// Batches of this epoch that are still to come.
+    left: Vec<Vec<usize>>,
+    rng: Xoshiro256PlusPlus,
+}
+
+impl ClusteredBatches {
+    fn new(retriever: &Retriever, data: &RetrievalData, train: &[Judgement], batch_size: usize, seed: u64) -> Self {
+        let queries: Vec<usize> = train.iter().map(|(query, _)| *query).collect();
+        let vectors = retriever.embed(Side::Query, &data.queries.gather(&queries));
+        let points: Vec<f64> = vectors.data.iter().map(|value| f64::from(*value)).collect();
+        let mut rng = Xoshiro256PlusPlus::seed_from_u64(seed ^ 0x636c_7573);
+        let sampler = NgameSampler::new(batch_size);
+        let clusters = sampler.cluster(sampler.start_epoch, &points, vectors.cols, &mut rng);
+        Self { sampler, clusters, left: Vec::new(), rng }
+    }
+
+    fn next(&mut self) -> Vec<usize> {
+        if self.left.is_empty() {
+            self.left = self.sampler.epoch(self.clusters.clone(), &mut self.rng);
+        }
+        self.left.pop().expect("an epoch has a batch")
+    }
 }
 
 /// Makes losses of batches.

@@ -1,8 +1,8 @@
 use super::error::read;
 use super::{SentenceEncoder, TextError};
 use crate::data::Matrix;
+use crate::hash::Fnv;
 use crate::retrieval::{Vectors, VectorsWriter};
-use std::hash::Hasher;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -52,11 +52,10 @@ impl CachedEncoder {
     /// When the model cannot be loaded or the folder not be made.
     pub fn load(model: &Path, cache: &Path) -> Result<Self, EncodeError> {
         let encoder = SentenceEncoder::load(model)?;
-        let mut hash = Fnv::default();
-        hash.write(&read(&model.join("model.safetensors"))?);
+        let weights = Fnv::default().and(&read(&model.join("model.safetensors"))?).finish();
         let write = |source| EncodeError::Write { folder: cache.into(), source };
         std::fs::create_dir_all(cache).map_err(write)?;
-        Ok(Self { encoder, folder: cache.into(), weights: hash.finish(), batch: 32 })
+        Ok(Self { encoder, folder: cache.into(), weights, batch: 32 })
     }
 
     /// The vectors of all texts, in their order. `progress` is told of texts done and of all.
@@ -94,52 +93,8 @@ impl CachedEncoder {
     }
 
     fn key(&self, texts: &[String]) -> u64 {
-        let mut hash = Fnv::default();
-        hash.write(&self.weights.to_le_bytes());
-        for text in texts {
-            hash.write(&(text.len() as u64).to_le_bytes());
-            hash.write(text.as_bytes());
-        }
-        hash.finish()
-    }
-}
-
-/// FNV-1a in 64 bits: names of files must be the same in every version of this program and of Rust.
-struct Fnv(u64);
-
-impl Default for Fnv {
-    fn default() -> Self {
-        Self(0xcbf2_9ce4_8422_2325)
-    }
-}
-
-impl Hasher for Fnv {
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3);
-        }
-    }
-
-    fn finish(&self) -> u64 {
-        self.0
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_hash_is_fnv_1a() {
-        // From the authors' page of test vectors.
-        let of = |text: &str| {
-            let mut hash = Fnv::default();
-            hash.write(text.as_bytes());
-            hash.finish()
-        };
-        assert_eq!(
-            (of(""), of("a"), of("foobar")),
-            (0xcbf2_9ce4_8422_2325, 0xaf63_dc4c_8601_ec8c, 0x8594_4171_f739_67e8)
-        );
+        let weights = Fnv::default().and(&self.weights.to_le_bytes());
+        let with = |hash: Fnv, text: &String| hash.and(&(text.len() as u64).to_le_bytes()).and(text.as_bytes());
+        texts.iter().fold(weights, with).finish()
     }
 }
