@@ -6,14 +6,15 @@ use crate::progress;
 use contrarian::InvalidParameter;
 use contrarian::registry::{ObjectiveSpec, parse_list};
 use contrarian_lab::compare::{
-    CompareConfig, Comparison, ComparisonKind, ObjectiveResult, PairedComparison, Summary, compare,
+    CompareConfig, CompareError, Comparison, ComparisonKind, ObjectiveResult, PairedComparison, Summary, compare,
 };
 use contrarian_lab::data::Problem;
 use contrarian_lab::parallel::available_threads;
 use contrarian_lab::report::{answer, write_comparison};
 use contrarian_lab::stats::average_ranks;
+use std::path::Path;
 use std::process::ExitCode;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// What is compared when nobody says: one of each kind that can help, with the papers' defaults.
 const BINARY: &str = "cross-entropy, cross-entropy(class_weights=balanced), focal, brier, gce, comp-sum(tau=1.5), ldr, aldr(normalization=softplus_mean), \
@@ -52,13 +53,7 @@ pub fn run(args: &CompareArgs) -> Result<ExitCode, CliError> {
         let bar = progress::bar(&problem.name);
         let comparison = compare(problem, config, &|done, total| progress::advance(&bar, done, total), &stop);
         bar.finish_and_clear();
-        let comparison = match comparison {
-            Err(error) if stop.load(Ordering::Relaxed) => {
-                eprintln!("contrarian: {error}");
-                return Ok(ExitCode::from(INTERRUPTED));
-            }
-            other => other?,
-        };
+        let Some(comparison) = unless_stopped(comparison, &stop)? else { return Ok(ExitCode::from(INTERRUPTED)) };
         // Printed before the files are written: a full disk must not cost the results.
         if !args.json {
             output::print(&text(&comparison))?;
@@ -88,6 +83,32 @@ pub fn run(args: &CompareArgs) -> Result<ExitCode, CliError> {
         None if comparisons.iter().any(|comparison| comparison.interrupted) => Ok(ExitCode::from(INTERRUPTED)),
         None => Ok(ExitCode::SUCCESS),
     }
+}
+
+/// The comparison; nothing where it was stopped before any fit was finished, which is said.
+pub fn unless_stopped(
+    comparison: Result<Comparison, CompareError>,
+    stop: &AtomicBool,
+) -> Result<Option<Comparison>, CliError> {
+    match comparison {
+        Err(error) if stop.load(Ordering::Relaxed) => {
+            eprintln!("contrarian: {error}");
+            Ok(None)
+        }
+        other => Ok(Some(other?)),
+    }
+}
+
+/// Prints a comparison and writes its files. Printed first: a full disk must not cost the results.
+pub fn present(args: &CompareArgs, folder: &Path, comparison: &Comparison) -> Result<ExitCode, CliError> {
+    if args.json {
+        output::print(&serde_json::to_string_pretty(comparison).map_err(std::io::Error::other)?)?;
+    } else {
+        output::print(&text(comparison))?;
+    }
+    let written = write_comparison(folder, comparison)?;
+    eprintln!("report: {}", written.html.display());
+    Ok(if comparison.interrupted { ExitCode::from(INTERRUPTED) } else { ExitCode::SUCCESS })
 }
 
 /// What to run on one data set, checked.

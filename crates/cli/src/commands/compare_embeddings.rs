@@ -1,4 +1,4 @@
-use super::compare::text;
+use super::compare::{present, unless_stopped};
 use super::setup;
 use crate::args::{CompareArgs, HoldOutArg, ModelArg, TaskArg};
 use crate::error::{CliError, INTERRUPTED};
@@ -10,9 +10,7 @@ use contrarian_lab::compare::{EmbeddingCompareConfig, EmbeddingProblem, HoldOut,
 use contrarian_lab::data::{EmbeddingOptions, embedded, load_embeddings};
 use contrarian_lab::embedding::UnknownEmbeddingMetric;
 use contrarian_lab::model::Architecture;
-use contrarian_lab::report::write_comparison;
 use std::process::ExitCode;
-use std::sync::atomic::Ordering;
 
 /// `compare` for embeddings, or for images without labels.
 pub fn run(args: &CompareArgs) -> Result<ExitCode, CliError> {
@@ -28,22 +26,8 @@ pub fn run(args: &CompareArgs) -> Result<ExitCode, CliError> {
     let bar = progress::bar(&problem.name);
     let comparison = compare_embeddings(&problem, &config, &|done, total| progress::advance(&bar, done, total), &stop);
     bar.finish_and_clear();
-    let comparison = match comparison {
-        Err(error) if stop.load(Ordering::Relaxed) => {
-            eprintln!("contrarian: {error}");
-            return Ok(ExitCode::from(INTERRUPTED));
-        }
-        other => other?,
-    };
-    // Printed before the files are written: a full disk must not cost the results.
-    if args.json {
-        output::print(&serde_json::to_string_pretty(&comparison).map_err(std::io::Error::other)?)?;
-    } else {
-        output::print(&text(&comparison))?;
-    }
-    let written = write_comparison(&folder, &comparison)?;
-    eprintln!("report: {}", written.html.display());
-    Ok(if comparison.interrupted { ExitCode::from(INTERRUPTED) } else { ExitCode::SUCCESS })
+    let Some(comparison) = unless_stopped(comparison, &stop)? else { return Ok(ExitCode::from(INTERRUPTED)) };
+    present(args, &folder, &comparison)
 }
 
 /// The rows: embeddings, or images.

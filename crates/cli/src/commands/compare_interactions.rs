@@ -1,13 +1,11 @@
-use super::compare::text;
+use super::compare::{present, unless_stopped};
 use crate::args::{CompareArgs, GENERATED};
 use crate::error::{CliError, INTERRUPTED};
 use crate::{output, progress};
 use contrarian::registry::parse_list;
 use contrarian_lab::compare::{RecommenderCompareConfig, compare_recommenders};
 use contrarian_lab::recommend::{Interactions, TasteWorld, load_interactions};
-use contrarian_lab::report::write_comparison;
 use std::process::ExitCode;
-use std::sync::atomic::Ordering;
 
 /// `compare` for recommenders.
 pub fn run(args: &CompareArgs) -> Result<ExitCode, CliError> {
@@ -23,22 +21,8 @@ pub fn run(args: &CompareArgs) -> Result<ExitCode, CliError> {
     let comparison =
         compare_recommenders(&interactions, &config, &|done, total| progress::advance(&bar, done, total), &stop);
     bar.finish_and_clear();
-    let comparison = match comparison {
-        Err(error) if stop.load(Ordering::Relaxed) => {
-            eprintln!("contrarian: {error}");
-            return Ok(ExitCode::from(INTERRUPTED));
-        }
-        other => other?,
-    };
-    // Printed before the files are written: a full disk must not cost the results.
-    if args.json {
-        output::print(&serde_json::to_string_pretty(&comparison).map_err(std::io::Error::other)?)?;
-    } else {
-        output::print(&text(&comparison))?;
-    }
-    let written = write_comparison(&folder, &comparison)?;
-    eprintln!("report: {}", written.html.display());
-    Ok(if comparison.interrupted { ExitCode::from(INTERRUPTED) } else { ExitCode::SUCCESS })
+    let Some(comparison) = unless_stopped(comparison, &stop)? else { return Ok(ExitCode::from(INTERRUPTED)) };
+    present(args, &folder, &comparison)
 }
 
 /// Those of the file, or generated tastes.

@@ -1,4 +1,4 @@
-use super::compare::text;
+use super::compare::{present, unless_stopped};
 use super::encoders;
 use crate::args::CompareArgs;
 use crate::error::{CliError, INTERRUPTED};
@@ -7,11 +7,10 @@ use contrarian::registry::{ObjectiveSpec, parse_list};
 use contrarian_lab::compare::{
     BM25, Comparison, RetrievalCompareConfig, RetrievalProblem, UNTRAINED, compare_retrieval, train_for_search,
 };
-use contrarian_lab::report::write_comparison;
 use contrarian_lab::retrieval::{NegativeStrategy, save_retriever};
 use std::path::Path;
 use std::process::ExitCode;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 
 /// `compare` for retrievers; the best one is trained on all judged queries and saved.
 pub fn run(args: &CompareArgs) -> Result<ExitCode, CliError> {
@@ -28,30 +27,17 @@ pub fn run(args: &CompareArgs) -> Result<ExitCode, CliError> {
     let bar = progress::bar(&problem.name);
     let comparison = compare_retrieval(&problem, &config, &|done, total| progress::advance(&bar, done, total), &stop);
     bar.finish_and_clear();
-    let comparison = match comparison {
-        Err(error) if stop.load(Ordering::Relaxed) => {
-            eprintln!("contrarian: {error}");
-            return Ok(ExitCode::from(INTERRUPTED));
-        }
-        other => other?,
-    };
-    // Printed before the files are written: a full disk must not cost the results.
-    if args.json {
-        output::print(&serde_json::to_string_pretty(&comparison).map_err(std::io::Error::other)?)?;
-    } else {
-        output::print(&text(&comparison))?;
-    }
-    let written = write_comparison(&folder, &comparison)?;
-    eprintln!("report: {}", written.html.display());
+    let Some(comparison) = unless_stopped(comparison, &stop)? else { return Ok(ExitCode::from(INTERRUPTED)) };
+    let code = present(args, &folder, &comparison)?;
     if comparison.interrupted {
-        return Ok(ExitCode::from(INTERRUPTED));
+        return Ok(code);
     }
     if let Some(best) = best(&comparison) {
         let target = folder.join("retriever");
         save(&problem, &config, &best, &target, &collection, &stop)?;
         eprintln!("{best} is saved: contrarian search --model {} \"...\"", target.display());
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(code)
 }
 
 /// The first row that is trained.

@@ -1,8 +1,65 @@
 use super::curve::curve_grid;
-use super::{CalibrationBin, Curves, EpochPoint, Failure, ObjectiveResult, PairedComparison, Summary};
-use crate::stats;
+use super::{CalibrationBin, CompareError, Curves, EpochPoint, Failure, ObjectiveResult, PairedComparison, Summary};
+use crate::fit::FitError;
+use crate::{parallel, stats};
 use contrarian::registry::ObjectiveSpec;
 use std::collections::BTreeMap;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+/// The fits of a comparison in which every row is one fit a split.
+pub(super) struct Fits<'a> {
+    pub rows: &'a [ObjectiveSpec],
+    pub splits: usize,
+    /// Rows are ranked and tested by the metric of this name, of which more is better.
+    pub metric: String,
+    pub threads: usize,
+    /// Told of every finished fit: done, total.
+    pub progress: &'a (dyn Fn(usize, usize) + Sync),
+    pub stop: &'a AtomicBool,
+}
+
+/// What the fits of a comparison gave.
+pub(super) struct Gathered {
+    pub results: Vec<ObjectiveResult>,
+    pub failures: Vec<Failure>,
+    /// Whether the run was stopped before its end.
+    pub interrupted: bool,
+}
+
+impl Fits<'_> {
+    /// Runs the fits side by side, given split and row; those that fail are reported, and a stop keeps what is finished.
+    pub fn run(
+        self,
+        baseline: &ObjectiveSpec,
+        control: &str,
+        sizes: (usize, usize),
+        fit: impl Fn(usize, usize) -> Result<FitNumbers, FitError> + Sync,
+    ) -> Result<Gathered, CompareError> {
+        let Self { rows, splits, metric, threads, progress, stop } = self;
+        let jobs: Vec<(usize, usize)> =
+            (0..splits).flat_map(|split| (0..rows.len()).map(move |row| (split, row))).collect();
+        let collector = Mutex::new(Collector::new(rows, metric, true, splits));
+        let done = AtomicUsize::new(0);
+        parallel::map(&jobs, threads, stop, |&(split, row)| {
+            let outcome = fit(split, row);
+            let mut collector = collector.lock().expect("a fit panicked");
+            match outcome {
+                Ok(numbers) => collector.add(split, row, numbers),
+                Err(FitError::Stopped) => {}
+                Err(error) => collector.fail(split, row, error.to_string()),
+            }
+            progress(done.fetch_add(1, Ordering::Relaxed) + 1, jobs.len());
+        });
+        let (results, failures) = collector.into_inner().expect("a fit panicked").finish(baseline, control, sizes);
+        if results.is_empty() {
+            let reason = failures.first().map_or("the run was stopped".into(), Failure::to_string);
+            return Err(CompareError::NothingFinished(reason));
+        }
+        let interrupted = done.into_inner() < jobs.len() || stop.load(Ordering::Relaxed);
+        Ok(Gathered { results, failures, interrupted })
+    }
+}
 
 /// Gathers what fits give, keeping numbers and thinned curves only: its size does not grow with the test sets.
 pub(super) struct Collector {

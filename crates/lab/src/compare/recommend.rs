@@ -1,7 +1,7 @@
 //! The comparison of objectives for a recommender.
 
-use super::collect::{Collector, FitNumbers};
-use super::{CompareError, Comparison, ComparisonKind, DataSummary, Failure, Settings};
+use super::collect::{FitNumbers, Fits, Gathered};
+use super::{CompareError, Comparison, ComparisonKind, DataSummary, Settings};
 use crate::data::DataError;
 use crate::fit::FitError;
 use crate::recommend::{
@@ -11,8 +11,7 @@ use crate::recommend::{
 use crate::{memory, parallel};
 use contrarian::InvalidParameter;
 use contrarian::registry::ObjectiveSpec;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 /// Name of the honest control's row: what most users chose, the same for everybody.
@@ -131,29 +130,27 @@ pub fn compare_recommenders(
     let splits: Vec<UserSplit> = (0..config.splits as u64)
         .map(|at| split_users(&interactions.of_user, (0.7, 0.1, 0.2), FEWEST_ITEMS, config.seed.wrapping_add(at)))
         .collect();
-    let jobs: Vec<(usize, usize)> =
-        (0..splits.len()).flat_map(|split| (0..rows.len()).map(move |row| (split, row))).collect();
-    let collector = Mutex::new(Collector::new(&rows, config.metric.clone(), true, splits.len()));
-    let done = AtomicUsize::new(0);
-    parallel::map(&jobs, config.threads, stop, |&(split, row)| {
-        let seed = config.seed.wrapping_add(split as u64);
-        let outcome = run_one(interactions.items, &splits[split], &rows[row], config, seed, stop);
-        let mut collector = collector.lock().expect("a fit panicked");
-        match outcome {
-            Ok(numbers) => collector.add(split, row, numbers),
-            Err(FitError::Stopped) => {}
-            Err(error) => collector.fail(split, row, error.to_string()),
-        }
-        progress(done.fetch_add(1, Ordering::Relaxed) + 1, jobs.len());
-    });
     let count = |part: &[Vec<u32>]| part.iter().map(Vec::len).sum::<usize>();
     let sizes = (count(&splits[0].train), count(&splits[0].test));
-    let (results, failures) =
-        collector.into_inner().expect("a fit panicked").finish(&config.baseline, MOST_POPULAR, sizes);
-    if results.is_empty() {
-        let reason = failures.first().map_or("the run was stopped".into(), Failure::to_string);
-        return Err(CompareError::NothingFinished(reason));
-    }
+    let fits = Fits {
+        rows: &rows,
+        splits: splits.len(),
+        metric: config.metric.clone(),
+        threads: config.threads,
+        progress,
+        stop,
+    };
+    let Gathered { results, failures, interrupted } =
+        fits.run(&config.baseline, MOST_POPULAR, sizes, |split, row| {
+            run_one(
+                interactions.items,
+                &splits[split],
+                &rows[row],
+                config,
+                config.seed.wrapping_add(split as u64),
+                stop,
+            )
+        })?;
     let few = interactions.of_user.iter().filter(|items| items.len() < FEWEST_ITEMS).count();
     let note =
         (few > 0).then(|| format!("{few} users with fewer than {FEWEST_ITEMS} items are trained on and not judged"));
@@ -189,7 +186,7 @@ pub fn compare_recommenders(
         results,
         failures,
         spaces: Vec::new(),
-        interrupted: done.into_inner() < jobs.len() || stop.load(Ordering::Relaxed),
+        interrupted,
         seconds: started.elapsed().as_secs_f64(),
         threads: config.threads,
         peak_memory: memory::peak(),

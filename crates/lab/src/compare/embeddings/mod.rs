@@ -7,19 +7,19 @@ mod training;
 
 pub use problem::EmbeddingProblem;
 
-use super::collect::Collector;
-use super::{ClassCount, CompareError, Comparison, ComparisonKind, DataSummary, Failure, Settings};
+use super::collect::{Fits, Gathered};
+use super::{ClassCount, CompareError, Comparison, ComparisonKind, DataSummary, Settings};
 use crate::augment::Augmentation;
 use crate::data::{DataError, Matrix, Split, class_splits, stratified_splits};
 use crate::embedding::{self, EmbeddingMetric};
-use crate::fit::{FitConfig, FitError};
+use crate::fit::FitConfig;
 use crate::model::Architecture;
 use crate::report::SpacePicture;
 use crate::{memory, parallel};
 use contrarian::InvalidParameter;
 use contrarian::registry::{EMBEDDING_OBJECTIVES, ObjectiveSpec};
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::AtomicBool;
 use training::run_one;
 
 /// Name of the honest control's row: the vectors as they came.
@@ -185,35 +185,25 @@ pub fn compare_embeddings(
     }
     let objectives = config.rows();
     let splits = config.splits(problem)?;
-    let jobs: Vec<(usize, usize)> =
-        (0..splits.len()).flat_map(|split| (0..objectives.len()).map(move |objective| (split, objective))).collect();
-    let collector = Mutex::new(Collector::new(&objectives, config.metric.to_string(), true, splits.len()));
     let pictures = Mutex::new(Vec::new());
-    let done = AtomicUsize::new(0);
-    parallel::map(&jobs, config.threads, stop, |&(split, objective)| {
-        let seed = config.seed.wrapping_add(split as u64);
-        let outcome = run_one(problem, &splits[split], &objectives[objective], config, seed, stop);
-        let mut collector = collector.lock().expect("a fit panicked");
-        match outcome {
-            Ok((numbers, x)) => {
-                collector.add(split, objective, numbers);
-                if split == 0 {
-                    pictures.lock().expect("a fit panicked").push((objectives[objective].to_string(), x));
-                }
-            }
-            Err(FitError::Stopped) => {}
-            Err(error) => collector.fail(split, objective, error.to_string()),
-        }
-        progress(done.fetch_add(1, Ordering::Relaxed) + 1, jobs.len());
-    });
-
-    let collector = collector.into_inner().expect("a fit panicked");
+    let fits = Fits {
+        rows: &objectives,
+        splits: splits.len(),
+        metric: config.metric.to_string(),
+        threads: config.threads,
+        progress,
+        stop,
+    };
     let sizes = (splits[0].train.len(), splits[0].test.len());
-    let (results, failures) = collector.finish(&config.baseline, NO_TRAINING, sizes);
-    if results.is_empty() {
-        let reason = failures.first().map_or("the run was stopped".into(), Failure::to_string);
-        return Err(CompareError::NothingFinished(reason));
-    }
+    let gathered = fits.run(&config.baseline, NO_TRAINING, sizes, |split, objective| {
+        let seed = config.seed.wrapping_add(split as u64);
+        let (numbers, x) = run_one(problem, &splits[split], &objectives[objective], config, seed, stop)?;
+        if split == 0 {
+            pictures.lock().expect("a fit panicked").push((objectives[objective].to_string(), x));
+        }
+        Ok(numbers)
+    })?;
+    let Gathered { results, failures, interrupted } = gathered;
     let trained: Vec<&str> =
         results.iter().map(|row| row.name.as_str()).filter(|name| *name != NO_TRAINING).take(3).collect();
     let spaces = spaces(&pictures.into_inner().expect("a fit panicked"), &trained, problem, &splits[0]);
@@ -253,7 +243,7 @@ pub fn compare_embeddings(
         results,
         failures,
         spaces,
-        interrupted: done.into_inner() < jobs.len() || stop.load(Ordering::Relaxed),
+        interrupted,
         seconds: started.elapsed().as_secs_f64(),
         threads: config.threads,
         peak_memory: memory::peak(),

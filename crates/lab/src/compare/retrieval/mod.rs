@@ -4,9 +4,9 @@ mod problem;
 
 pub use problem::{Encoding, RetrievalProblem};
 
-use super::collect::{Collector, FitNumbers};
+use super::collect::{FitNumbers, Fits, Gathered};
 use super::curve::pools_on_grid;
-use super::{CompareError, Comparison, ComparisonKind, DataSummary, Failure, Settings};
+use super::{CompareError, Comparison, ComparisonKind, DataSummary, Settings};
 use crate::data::DataError;
 use crate::fit::FitError;
 use crate::retrieval::{
@@ -19,8 +19,7 @@ use contrarian::registry::ObjectiveSpec;
 use rand::SeedableRng;
 use rand::rngs::Xoshiro256PlusPlus;
 use rand::seq::SliceRandom;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 /// Name of the row of the encoder as it is.
@@ -166,27 +165,18 @@ pub fn compare_retrieval(
     let splits: Vec<Part> = (0..config.splits as u64)
         .map(|at| split(&problem.judged, config.fractions, config.seed.wrapping_add(at)))
         .collect();
-    let jobs: Vec<(usize, usize)> =
-        (0..splits.len()).flat_map(|split| (0..rows.len()).map(move |row| (split, row))).collect();
-    let collector = Mutex::new(Collector::new(&rows, config.metric.clone(), true, splits.len()));
-    let done = AtomicUsize::new(0);
-    parallel::map(&jobs, config.threads, stop, |&(split, row)| {
-        let outcome =
-            run_one(problem, &splits[split], &rows[row], config, config.seed.wrapping_add(split as u64), stop);
-        let mut collector = collector.lock().expect("a fit panicked");
-        match outcome {
-            Ok(numbers) => collector.add(split, row, numbers),
-            Err(FitError::Stopped) => {}
-            Err(error) => collector.fail(split, row, error.to_string()),
-        }
-        progress(done.fetch_add(1, Ordering::Relaxed) + 1, jobs.len());
-    });
+    let fits = Fits {
+        rows: &rows,
+        splits: splits.len(),
+        metric: config.metric.clone(),
+        threads: config.threads,
+        progress,
+        stop,
+    };
     let sizes = (splits[0].train.len(), splits[0].test.len());
-    let (results, failures) = collector.into_inner().expect("a fit panicked").finish(&config.baseline, BM25, sizes);
-    if results.is_empty() {
-        let reason = failures.first().map_or("the run was stopped".into(), Failure::to_string);
-        return Err(CompareError::NothingFinished(reason));
-    }
+    let Gathered { results, failures, interrupted } = fits.run(&config.baseline, BM25, sizes, |split, row| {
+        run_one(problem, &splits[split], &rows[row], config, config.seed.wrapping_add(split as u64), stop)
+    })?;
     let budget = &config.budget;
     Ok(Comparison {
         version: env!("CARGO_PKG_VERSION").into(),
@@ -219,7 +209,7 @@ pub fn compare_retrieval(
         results,
         failures,
         spaces: Vec::new(),
-        interrupted: done.into_inner() < jobs.len() || stop.load(Ordering::Relaxed),
+        interrupted,
         seconds: started.elapsed().as_secs_f64(),
         threads: config.threads,
         peak_memory: memory::peak(),
