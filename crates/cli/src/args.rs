@@ -242,7 +242,7 @@ pub struct RecommenderArgs {
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, num_args = 0..=1, default_missing_value = GENERATED, conflicts_with_all = ["dataset", "data", "images", "embeddings", "beir"])]
     pub interactions: Option<PathBuf>,
     /// Random items added to each user's training items, as a part of them
-    #[arg(long, value_name = "PART", default_value_t = 0.0, allow_negative_numbers = true)]
+    #[arg(long, value_name = "PART", default_value_t = 0.0, allow_negative_numbers = true, requires = "interactions")]
     pub noise: f64,
 }
 

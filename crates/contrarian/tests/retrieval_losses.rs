@@ -138,6 +138,46 @@ proptest! {
         };
         check("ohnm", loss.forward(x.clone(), mask(&positive, 5)), &[(&x, &s)], &|v| rows(&v[0]))?;
     }
+
+    #[test]
+    fn ohnm_multi_and_hinge_agree_with_plain_loops(s in vectors(3, 5), marks in prop::collection::vec(any::<bool>(), 15), columns in 3usize..6) {
+        let (rows, cells) = (3, 3 * columns);
+        let (s, marks) = (s[..cells].to_vec(), &marks[..cells]);
+        let x = tensor(&s, columns);
+        // A square matrix is one of pairs: its diagonal is positive, other marked columns are only no negatives.
+        let is_positive = |row: usize, column: usize| {
+            if columns == rows { row == column } else { marks[row * columns + column] }
+        };
+        let multi = |v: &[f64]| -> f64 {
+            (0..rows).map(|row| {
+                let by = |sign: f64, wanted: &dyn Fn(usize) -> bool, k: usize| {
+                    let mut found: Vec<usize> = (0..columns).filter(|column| wanted(*column)).collect();
+                    found.sort_by(|a, b| (sign * s[row * columns + a]).total_cmp(&(sign * s[row * columns + b])));
+                    found.truncate(k);
+                    found
+                };
+                let positives = by(1.0, &|column| is_positive(row, column), 3);
+                let negatives = by(-1.0, &|column| !marks[row * columns + column], 5);
+                positives.iter().map(|p| {
+                    let mut violations: Vec<f64> = negatives
+                        .iter()
+                        .map(|n| (v[row * columns + n] - v[row * columns + p] + 0.2).max(0.0))
+                        .collect();
+                    violations.resize(5.min(columns), 0.0);
+                    let logits: Vec<f64> = violations.iter().map(|h| if *h > 0.0 { *h } else { -100.0 }).collect();
+                    softmax(&logits, 1.0).iter().zip(&violations).map(|(w, h)| w * h).sum::<f64>()
+                }).sum::<f64>()
+            }).sum::<f64>() / (rows * 15) as f64
+        };
+        let loss = TripletOhnmMultiLossConfig::new().init();
+        check("multi", loss.forward(x.clone(), mask(marks, columns)), &[(&x, &s)], &|v| multi(&v[0]))?;
+        let hinge = |v: &[f64]| -> f64 {
+            let of = |(x, mark): (&f64, &bool)| if *mark { 0.7 * (1.0 - x) } else { (x - 0.1).max(0.0) };
+            v.iter().zip(marks).map(of).sum::<f64>() / cells as f64
+        };
+        let loss = HingeContrastiveLossConfig::new().with_margin(0.1).with_pos_weight(0.7).init();
+        check("hinge", loss.forward(x.clone(), mask(marks, columns)), &[(&x, &s)], &|v| hinge(&v[0]))?;
+    }
 }
 
 #[test]

@@ -72,10 +72,13 @@ fn check_temperature(temperature: f64) -> Result<(), InvalidParameter> {
     require(temperature > 0.0 && temperature.is_finite(), "temperature", temperature, "above 0 and finite")
 }
 
+/// No user means more, and the pool is drawn for every positive.
+const MOST_POOLED: usize = 1 << 16;
+
 /// Configuration of the [personal-loss sampler](PldSampler).
 #[derive(Config, Debug)]
 pub struct PldSamplerConfig {
-    /// Items of the user a positive is picked from, at least 1.
+    /// Items of the user a positive is picked from, from 1 to 65536.
     #[config(default = 5)]
     pub pool: usize,
     /// Temperature of the losses, above 0.
@@ -92,7 +95,7 @@ impl PldSamplerConfig {
     /// # Errors
     /// Names the first parameter outside its range.
     pub fn validate(&self) -> Result<(), InvalidParameter> {
-        require(self.pool >= 1, "pool", self.pool, "at least 1")?;
+        require((1..=MOST_POOLED).contains(&self.pool), "pool", self.pool, "from 1 to 65536")?;
         check_temperature(self.temperature)
     }
 

@@ -138,7 +138,8 @@ init!(TripletOhnmMultiLossConfig => TripletOhnmMultiLoss);
 /// loss  = sum_ipn w_ipn h_ipn / (B positives negatives)
 /// ```
 ///
-/// Missing positives or negatives count as if they kept the margin.
+/// Missing positives or negatives count as if they kept the margin. In a square matrix only the diagonal is a positive, as in a batch of
+/// pairs; other columns that are marked are neither positives nor negatives of the row.
 ///
 /// Source: Dahiya et al. 2022, "NGAME", <https://arxiv.org/abs/2207.04452>, the phase of the classifiers in the authors' code.
 #[derive(Module, Debug)]
@@ -166,7 +167,12 @@ impl TripletOhnmMultiLoss {
         assert!(batch > 0 && columns > 0, "a loss needs scores, got [{batch}, {columns}]");
         assert_eq!(positives.dims(), [batch, columns], "`positives` must have the shape of the scores");
         let (p, n) = (self.num_positives.min(columns), self.num_negatives.min(columns));
-        let (lowest, is_positive) = extremes(&scores.clone().neg(), &positives.clone().bool_not(), p);
+        let no_positive = if batch == columns {
+            Tensor::<2, Bool>::diag_mask([batch, columns], 0, &scores.device())
+        } else {
+            positives.clone().bool_not()
+        };
+        let (lowest, is_positive) = extremes(&scores.clone().neg(), &no_positive, p);
         let (highest, is_negative) = extremes(&scores, &positives, n);
         let positive = scores.clone().gather(1, lowest).reshape([batch, p, 1]).expand([batch, p, n]);
         let negative = scores.gather(1, highest).reshape([batch, 1, n]).expand([batch, p, n]);

@@ -17,7 +17,7 @@ pub struct ChatConfig {
     pub model: String,
     /// Environment variable that holds the key; none for an endpoint without one.
     pub key_variable: Option<String>,
-    /// Seconds to wait for an answer, above 0.
+    /// Seconds to wait for an answer, above 0 and at most 86400.
     pub timeout: f64,
     /// How often to ask again after an error that may pass.
     pub retries: usize,
@@ -50,8 +50,8 @@ impl ChatConfig {
         if self.model.is_empty() {
             return Err(InvalidParameter::new("model", "empty", "the name of a model"));
         }
-        if !(self.timeout > 0.0 && self.timeout.is_finite()) {
-            return Err(InvalidParameter::new("timeout", self.timeout, "above 0 and finite"));
+        if !(self.timeout > 0.0 && self.timeout <= LONGEST_TIMEOUT) {
+            return Err(InvalidParameter::new("timeout", self.timeout, "above 0 and at most 86400"));
         }
         if !(self.backoff >= 0.0 && self.backoff.is_finite()) {
             return Err(InvalidParameter::new("backoff", self.backoff, "at least 0 and finite"));
@@ -60,8 +60,11 @@ impl ChatConfig {
     }
 }
 
-/// Longest time between two times of asking.
+/// A day, in seconds.
+const LONGEST_TIMEOUT: f64 = 86_400.0;
+/// Longest time between two times of asking, in seconds: of our own choice, and where the endpoint says.
 const LONGEST_WAIT: f64 = 120.0;
+const LONGEST_TOLD_WAIT: f64 = 3600.0;
 /// Characters of an error's answer that are shown.
 const SHOWN: usize = 200;
 
@@ -120,6 +123,8 @@ impl ChatGenerator {
         };
         let status = response.status().as_u16();
         let after = response.headers().get("retry-after").and_then(|value| value.to_str().ok()?.parse::<f64>().ok());
+        // "NaN" and "inf" are numbers to the parser.
+        let after = after.filter(|seconds| seconds.is_finite()).map(|seconds| seconds.clamp(0.0, LONGEST_TOLD_WAIT));
         let text = match response.body_mut().read_to_string() {
             Ok(text) => text,
             Err(error) => return Outcome::Passing(error.to_string(), after),
@@ -145,7 +150,7 @@ impl ChatGenerator {
 
     /// Waits, but not beyond the stop.
     fn wait(&self, seconds: f64) {
-        let until = Instant::now() + Duration::from_secs_f64(seconds.clamp(0.0, LONGEST_WAIT));
+        let until = Instant::now() + Duration::from_secs_f64(seconds);
         while Instant::now() < until && !self.stop.load(Ordering::Relaxed) {
             std::thread::sleep(Duration::from_millis(20).min(until.saturating_duration_since(Instant::now())));
         }
@@ -160,7 +165,7 @@ impl TextGenerator for ChatGenerator {
         }
         let query = || request.query_id.clone();
         let rng = &mut of_query(0, &request.query_id);
-        let mut wait = self.config.backoff;
+        let mut wait = self.config.backoff.min(LONGEST_WAIT);
         for asked in 1.. {
             if self.stop.load(Ordering::Relaxed) {
                 return Err(GeneratorError::Stopped { query: query() });
@@ -177,7 +182,7 @@ impl TextGenerator for ChatGenerator {
                 Outcome::Passing(_, after) => {
                     // A random part, so that many who were turned away do not come back together.
                     self.wait(after.unwrap_or(wait * rng.random_range(0.5..1.5)));
-                    wait *= 2.0;
+                    wait = (wait * 2.0).min(LONGEST_WAIT);
                 }
             }
         }
@@ -258,7 +263,8 @@ mod tests {
     fn passing_errors_are_asked_again_and_nothing_is_paid_twice() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("answers.jsonl");
-        let busy = http("429 Too Many Requests", "Retry-After: 0\r\n", "slow down");
+        // A time that is none is not waited for.
+        let busy = http("429 Too Many Requests", "Retry-After: NaN\r\n", "slow down");
         let (endpoint, server) = server(vec![busy, String::new(), says(" a passage "), says("another")]);
         let open = || ChatGenerator::open(config(&endpoint), &path, Arc::default()).unwrap();
         let generator = open();
@@ -307,6 +313,8 @@ mod tests {
         let key = ChatConfig { key_variable: Some("CONTRARIAN_NO_SUCH_KEY".into()), ..config("http://x/v1") };
         assert!(open(key, false).unwrap_err().to_string().contains("CONTRARIAN_NO_SUCH_KEY"));
         assert!(open(config("host"), false).unwrap_err().to_string().contains("endpoint"));
-        assert_eq!(ChatConfig { timeout: 0.0, ..config("http://x") }.validate().unwrap_err().field, "timeout");
+        for timeout in [0.0, f64::NAN, 1e300] {
+            assert_eq!(ChatConfig { timeout, ..config("http://x") }.validate().unwrap_err().field, "timeout");
+        }
     }
 }

@@ -10,6 +10,10 @@ use rand::{RngExt, SeedableRng};
 use rand_distr::{Distribution, Normal};
 use std::sync::atomic::{AtomicBool, Ordering};
 
+/// Sets the draws of training apart from those of data made from the same seed: else factors of the tastes' own size would start at the
+/// tastes themselves.
+const STREAM: u64 = 0x0066_6163_746f_7273;
+
 /// How factors are trained from interactions that may be noisy. All minimise Bayesian personalised ranking.
 #[derive(Debug, Clone)]
 pub enum RecommenderObjective {
@@ -103,10 +107,13 @@ fn failed(spec: &ObjectiveSpec, error: InvalidParameter) -> RegistryError {
     RegistryError::Parameter { objective: spec.name.clone(), error }
 }
 
+const MOST_NUMBERS: usize = 1 << 12;
+const MOST_DRAWS: usize = 1 << 20;
+
 /// Configuration of a [matrix factorisation](MatrixFactors).
 #[derive(Config, Debug)]
 pub struct FactorsConfig {
-    /// Numbers of a factor, at least 1.
+    /// Numbers of a factor, from 1 to 4096.
     #[config(default = 32)]
     pub dim: usize,
     /// Learning rate of Adam, above 0.
@@ -115,7 +122,7 @@ pub struct FactorsConfig {
     /// Weight of the squared lengths, at least 0.
     #[config(default = 1e-4)]
     pub weight_decay: f64,
-    /// Interactions a step, at least 1.
+    /// Interactions a step, from 1 to 1048576.
     #[config(default = 1024)]
     pub batch_size: usize,
     /// Epochs, at least 1; an epoch has one step more than whole batches of the interactions.
@@ -132,9 +139,12 @@ impl FactorsConfig {
     /// # Errors
     /// Names the first outside its range.
     pub fn validate(&self) -> Result<(), InvalidParameter> {
-        for (field, value) in [("dim", self.dim), ("batch_size", self.batch_size), ("epochs", self.epochs)] {
-            if value == 0 {
-                return Err(InvalidParameter::new(field, value, "at least 1"));
+        // More numbers than anybody means would not be refused by memory, but end the process.
+        let bounds = [("dim", self.dim, MOST_NUMBERS), ("batch_size", self.batch_size, MOST_DRAWS)];
+        for (field, value, most) in bounds.into_iter().chain([("epochs", self.epochs, usize::MAX)]) {
+            if value == 0 || value > most {
+                let allowed = if most == usize::MAX { "at least 1".into() } else { format!("from 1 to {most}") };
+                return Err(InvalidParameter::new(field, value, allowed));
             }
         }
         for (field, value) in [("learning_rate", self.learning_rate), ("deviation", self.deviation)] {
@@ -226,7 +236,7 @@ pub fn train_factors(
     let users: Vec<usize> = (0..observed.len()).filter(|user| !observed[*user].is_empty()).collect();
     assert!(!users.is_empty(), "there must be a user with an item");
     let negatives = NegativeItemSampler::new(items, observed).unwrap_or_else(|error| panic!("{error}"));
-    let rng = &mut Xoshiro256PlusPlus::seed_from_u64(seed);
+    let rng = &mut Xoshiro256PlusPlus::seed_from_u64(seed ^ STREAM);
     let normal = Normal::new(0.0, config.deviation).expect("the deviation is above 0");
     let mut draw =
         |count: usize| -> Vec<f32> { (0..count * config.dim).map(|_| normal.sample(&mut *rng) as f32).collect() };
@@ -333,6 +343,20 @@ mod tests {
     }
 
     #[test]
+    fn factors_know_nothing_of_tastes_drawn_from_their_seed() {
+        let world = TasteWorld::generate(80, 60, 3);
+        // Factors of the tastes' size, as they start.
+        let config = FactorsConfig::new().with_dim(8).with_epochs(1).with_learning_rate(1e-30);
+        let stop = AtomicBool::new(false);
+        let trained = train_factors(&world.train, 60, &config, &RecommenderObjective::Bpr, 3, &stop, |_, _| ());
+        let (factors, _) = trained.unwrap();
+        let recall = (0..80).map(|user| recall_at_k(&factors.top(user, &[&world.train[user]], 10), &world.test[user]));
+        let recall = recall.sum::<f64>() / 80.0;
+        // Chance is 10 of 39.
+        assert!(recall < 0.35, "{recall}");
+    }
+
+    #[test]
     fn the_step_is_that_of_the_loss_with_gradients() {
         use burn::tensor::{Device, Int, Tensor, TensorData};
         use contrarian::ranking::BprLossConfig;
@@ -372,6 +396,8 @@ mod tests {
         assert!(message("bpr(beta=1)").contains("no parameter `beta`"));
         assert!(message("pld(pool=1.5)").contains("whole number"));
         assert!(message("pld(temperature=0)").contains("temperature"));
+        assert!(message("pld(pool=1e12)").contains("pool"));
+        assert_eq!(FactorsConfig::new().with_dim(1 << 40).validate().unwrap_err().field, "dim");
         assert_eq!(FactorsConfig::new().with_dim(0).validate().unwrap_err().field, "dim");
     }
 }

@@ -21,9 +21,13 @@ pub struct Interactions {
     pub notes: Vec<String>,
 }
 
+/// Set the draws of splits and of noise apart from others of the same seed.
+const SPLIT: u64 = 0x0073_706c_6974;
+const NOISE: u64 = 0x006e_6f69_7365;
+
 /// Names of columns, in lower case without signs.
-const USER: [&str; 4] = ["user", "userid", "uid", "customer"];
-const ITEM: [&str; 5] = ["item", "itemid", "iid", "movieid", "product"];
+const USER: [&str; 5] = ["user", "userid", "uid", "customer", "customerid"];
+const ITEM: [&str; 6] = ["item", "itemid", "iid", "movieid", "product", "productid"];
 
 /// Loads interactions from a file, gzipped or not: a table with a header that has a column `user` (or `user_id`, `userId`, ...) and one
 /// `item`, separated by commas, tabs or semicolons; or adjacency lists as of LightGCN, each line a user and then its items.
@@ -47,38 +51,50 @@ pub fn load_interactions(path: &Path) -> Result<Interactions, DataError> {
     })?;
     let text = text.trim_start_matches('\u{feff}');
     let mut lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()).peekable();
-    let Some((_, first)) = lines.peek().copied() else {
+    let Some((header, first)) = lines.peek().copied() else {
         return Err(unreadable("the file is empty; a line is a user and an item".into()));
     };
     let mut pairs: Vec<(String, String)> = Vec::new();
-    let separator = ['\t', ',', ';'].into_iter().find(|separator| first.contains(*separator));
+    let mut notes = Vec::new();
+    let separator = [b'\t', b',', b';'].into_iter().find(|separator| first.contains(char::from(*separator)));
     if let Some(separator) = separator {
         let plain =
             |cell: &str| -> String { cell.to_lowercase().chars().filter(char::is_ascii_alphanumeric).collect() };
-        let columns: Vec<String> = first.split(separator).map(plain).collect();
+        let mut reader = csv::ReaderBuilder::new()
+            .delimiter(separator)
+            .flexible(true)
+            .trim(csv::Trim::All)
+            .from_reader(text.as_bytes());
+        let broken = |error: csv::Error| {
+            let line = error.position().map_or(1, csv::Position::line);
+            DataError::Line { path: path.into(), line, reason: error.to_string() }
+        };
+        let columns: Vec<String> = reader.headers().map_err(broken)?.iter().map(plain).collect();
         let find = |names: &[&str], what: &str| {
             let found = columns.iter().position(|column| names.contains(&column.as_str()));
             found.ok_or_else(|| DataError::Line {
                 path: path.into(),
-                line: 1,
+                line: header as u64 + 1,
                 reason: format!("there is no column `{what}`; the header must name a user and an item"),
             })
         };
         let (user, item) = (find(&USER, "user")?, find(&ITEM, "item")?);
-        lines.next();
-        for (at, line) in lines {
-            let cells: Vec<&str> = line.split(separator).map(|cell| cell.trim().trim_matches('"')).collect();
+        for cells in reader.records() {
+            let cells = cells.map_err(broken)?;
             match (cells.get(user), cells.get(item)) {
                 (Some(user), Some(item)) if !user.is_empty() && !item.is_empty() => {
-                    pairs.push(((*user).into(), (*item).into()));
+                    pairs.push((user.into(), item.into()));
                 }
+                _ if cells.iter().all(str::is_empty) => {}
                 _ => {
                     let reason = format!("a user or an item is missing in {} cells", cells.len());
-                    return Err(DataError::Line { path: path.into(), line: at as u64 + 1, reason });
+                    let line = cells.position().map_or(0, csv::Position::line);
+                    return Err(DataError::Line { path: path.into(), line, reason });
                 }
             }
         }
     } else {
+        notes.push("read as lists: each line a user and the numbers of its items".to_string());
         for (at, line) in lines {
             let mut cells = line.split_whitespace();
             let user = cells.next().unwrap_or_default();
@@ -93,10 +109,10 @@ pub fn load_interactions(path: &Path) -> Result<Interactions, DataError> {
             }
         }
     }
-    Ok(numbered(path, pairs))
+    Ok(numbered(path, pairs, notes))
 }
 
-fn numbered(path: &Path, pairs: Vec<(String, String)>) -> Interactions {
+fn numbered(path: &Path, pairs: Vec<(String, String)>, mut notes: Vec<String>) -> Interactions {
     let (mut users, mut items): (HashMap<String, usize>, HashMap<String, u32>) = (HashMap::new(), HashMap::new());
     let mut of_user: Vec<Vec<u32>> = Vec::new();
     let all = pairs.len();
@@ -115,9 +131,11 @@ fn numbered(path: &Path, pairs: Vec<(String, String)>) -> Interactions {
         list.dedup();
     }
     let once: usize = of_user.iter().map(Vec::len).sum();
-    let notes = (once < all).then(|| format!("{} interactions occur again; each counts once", all - once));
+    if once < all {
+        notes.push(format!("{} interactions occur again; each counts once", all - once));
+    }
     let name = path.file_name().map_or_else(|| "interactions".into(), |name| name.to_string_lossy().into_owned());
-    Interactions { name, items: items.len(), of_user, notes: notes.into_iter().collect() }
+    Interactions { name, items: items.len(), of_user, notes }
 }
 
 /// Items of users for training, validation and test.
@@ -133,7 +151,7 @@ pub struct UserSplit {
 
 /// Splits each user's items at random; users with fewer than `least` keep all of theirs for training.
 pub fn split_users(of_user: &[Vec<u32>], (_, validation, test): (f64, f64, f64), least: usize, seed: u64) -> UserSplit {
-    let rng = &mut Xoshiro256PlusPlus::seed_from_u64(seed);
+    let rng = &mut Xoshiro256PlusPlus::seed_from_u64(seed ^ SPLIT);
     let mut split = UserSplit { train: Vec::new(), validation: Vec::new(), test: Vec::new() };
     for items in of_user {
         let mut items = items.clone();
@@ -151,7 +169,7 @@ pub fn split_users(of_user: &[Vec<u32>], (_, validation, test): (f64, f64, f64),
 /// Training items with `floor(ratio |items|)` more for each user, drawn from those that are in none of its lists, and the flags of which
 /// are such noise.
 ///
-/// A user who has nearly all items gets fewer.
+/// A user who has nearly all items gets fewer: at least one item stays out of each training list.
 ///
 /// # Panics
 /// When an item is outside `items`, or the ratio is negative.
@@ -163,12 +181,16 @@ pub fn inject_noise(
     seed: u64,
 ) -> (Vec<Vec<u32>>, Vec<Vec<bool>>) {
     assert!(ratio >= 0.0, "noise is a part of the items, got {ratio}");
-    let rng = &mut Xoshiro256PlusPlus::seed_from_u64(seed);
+    let rng = &mut Xoshiro256PlusPlus::seed_from_u64(seed ^ NOISE);
     let noisy = |(train, other): (&Vec<u32>, &Vec<u32>)| {
         let mut known: Vec<u32> = train.iter().chain(other).copied().collect();
         let mut items_now = train.clone();
         let wanted = (ratio * train.len() as f64).floor() as usize;
         for _ in 0..wanted {
+            // Training draws an item that the user has not.
+            if items_now.len() + 1 >= items {
+                break;
+            }
             let Ok(sampler) = NegativeItemSampler::new(items, std::slice::from_ref(&known)) else { break };
             let item = sampler.draw(0, rng);
             known.push(item);
@@ -196,6 +218,15 @@ mod tests {
         let table = load("x.csv", "when,UserID,item_id\n1,anna,x\n2,ben,y\n3,anna,y\n4,anna,x\n").unwrap();
         assert_eq!((table.items, table.of_user.clone(), table.name.as_str()), (2, vec![vec![0, 1], vec![1]], "x.csv"));
         assert!(table.notes[0].contains("1 interactions occur again"));
+        let quoted =
+            load("x.csv", "title,Customer ID,product_id\n\"Alien, 1979\",a,x\n \n\"Say \"\"hi\"\"\",b,\"y, z\"\n")
+                .unwrap();
+        assert_eq!((quoted.items, quoted.of_user), (2, vec![vec![0], vec![1]]));
+        let mut zipped = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        std::io::Write::write_all(&mut zipped, b"user\titem\n1\t5\n").unwrap();
+        let zipped = zipped.finish().unwrap();
+        assert_eq!(load("x.tsv.gz", &zipped).unwrap().of_user, [[0]]);
+        assert!(load("x.tsv.gz", &zipped[..20]).unwrap_err().contains("x.tsv.gz"), "cut short");
         let lists = load("train.txt", "0 5 7\n\n1 5\n2\n").unwrap();
         assert_eq!((lists.items, lists.of_user), (2, vec![vec![0, 1], vec![0]]));
     }
@@ -219,6 +250,8 @@ mod tests {
         let (noisy, flags) = inject_noise(&split.train, &split.test, 12, 0.5, 1);
         assert_eq!((noisy[0].len(), flags[0].iter().filter(|flag| **flag).count()), (10, 3));
         assert!(noisy[0][7..].iter().all(|item| !split.train[0].contains(item) && !split.test[0].contains(item)));
+        let (most, _) = inject_noise(&[vec![0, 1]], &[vec![]], 6, 20.0, 1);
+        assert_eq!(most[0].len(), 5, "one item is left that the user has not");
         let (all, _) = inject_noise(&users, &[vec![], vec![]], 10, 1.0, 1);
         assert_eq!(all[0].len(), 10, "there is nothing left to add");
     }

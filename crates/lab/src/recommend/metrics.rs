@@ -11,6 +11,8 @@ pub fn top_items(scores: &[f32], exclude: &[&Vec<u32>], k: usize) -> Vec<u32> {
     if k < items.len() {
         items.select_nth_unstable_by(k, order);
         items.truncate(k);
+        // One short list a user is kept, not the place of the whole catalogue.
+        items.shrink_to_fit();
     }
     items.sort_unstable_by(order);
     items
