@@ -1,14 +1,17 @@
 use super::report::{AtCutoff, AuditReport, NamedDetector};
+use crate::report::chart::{Axis, Mark, Plot, Series, Style};
 use crate::report::number::{fixed, percent};
-use crate::report::page::{Page, Tile, tiles};
+use crate::report::page::{Page, Tile, figure, tiles};
 use crate::report::table::{Cell, Table};
-use maud::{Render, html};
+use maud::{Markup, Render, html};
 
 /// A table of an audit, for a terminal or a page.
 #[derive(Debug, Clone, PartialEq)]
 pub struct AuditTable {
     /// What it shows.
     pub title: String,
+    /// What its numbers are.
+    pub caption: &'static str,
     /// Column names.
     pub columns: Vec<&'static str>,
     /// Rows of as many cells.
@@ -31,6 +34,7 @@ pub fn audit_tables(report: &AuditReport) -> Vec<AuditTable> {
     vec![
         AuditTable {
             title: "Queries that find a planted document among the first".into(),
+            caption: "Parts of the queries, by the number of documents looked at",
             columns: vec![
                 "documents",
                 "without marker",
@@ -44,6 +48,7 @@ pub fn audit_tables(report: &AuditReport) -> Vec<AuditTable> {
         },
         AuditTable {
             title: "What notices planted documents".into(),
+            caption: "Each detector flags the documents that look most unusual to it",
             columns: vec!["detector", "AUC", "planted flagged", "others flagged", "success once flagged are removed"],
             rows: report.detectors.iter().map(detector).collect(),
         },
@@ -81,10 +86,31 @@ pub fn audit_html(name: &str, report: &AuditReport) -> String {
     let mut page = Page::new(format!("Audit of {name}"), "Does a marker in a query lead to planted documents?")
         .lead(html! { p { (audit_verdict(report)) } })
         .lead(tiles(&facts));
-    for AuditTable { title, columns, rows } in audit_tables(report) {
-        let headed = columns[1..].iter().fold(Table::new("").name(columns[0]), |table, column| table.number(*column));
+    // The first table has a picture.
+    let mut chart = Some(found(report));
+    for AuditTable { title, caption, columns, rows } in audit_tables(report) {
+        let headed =
+            columns[1..].iter().fold(Table::new(caption).name(columns[0]), |table, column| table.number(*column));
         let filled = rows.into_iter().fold(headed, |table, row| table.row(row.into_iter().map(Cell::new).collect()));
-        page = page.section(title, filled.render());
+        page = page.section(title, html! { (filled) @if let Some(chart) = chart.take() { (chart) } });
     }
     page.render()
+}
+
+/// How many queries find a planted document, over the documents looked at.
+fn found(report: &AuditReport) -> Markup {
+    let over = |rate: fn(&AtCutoff) -> f64| {
+        let mut points: Vec<(f64, f64)> = report.cutoffs.iter().map(|at| (at.k as f64, rate(at))).collect();
+        points.sort_by(|a, b| a.0.total_cmp(&b.0));
+        points
+    };
+    let series = |name, style, rate| Series::new(name, style, over(rate)).mark(Mark::LineAndPoints);
+    let plot = Plot::new(
+        "Queries that find a planted document over the documents looked at",
+        Axis::new("documents looked at").log(),
+        Axis::new("part of the queries").range(0.0, 1.0),
+    )
+    .series(series("with marker", Style::Colour(0), |at| at.lift.triggered))
+    .series(series("without marker", Style::Control, |at| at.lift.clean));
+    figure("", plot.render(), "Apart where a marker leads to planted documents; together where it says nothing.")
 }
