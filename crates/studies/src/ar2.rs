@@ -182,7 +182,7 @@ fn run(table: &toml::Table, context: &Context) -> Result<Findings, StudyError> {
     findings.tables.push(measured.table("Test queries (mean ± s.d. over seeds)", &numbers));
     let ndcg = |arm: &str| measured.mean(arm, "nDCG@10");
     findings.notes.push(format!(
-        "How much there is to gain hangs on the settings: nDCG@10 is {:.3} with labels alone, {:.3} with lambda .2 and temperature 2, {:.3} with the \
+        "By setting, nDCG@10 is {:.3} with labels alone, {:.3} with lambda .2 and temperature 2, {:.3} with the \
          authors' lambda .5 and temperature 1, {:.3} with distillation alone, {:.3} with the game alone.",
         ndcg("labels alone"),
         ndcg("AR2, lambda .2, t 2"),

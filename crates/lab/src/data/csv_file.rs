@@ -28,57 +28,17 @@ const NUMERIC_INTENT: f64 = 0.8;
 /// UTF-8, an infinite number, and text in a column that is otherwise numeric. Each names the line.
 pub fn load_csv(path: &Path, options: &CsvOptions) -> Result<Table, DataError> {
     let bytes = read(path)?;
-    let no_table = |reason: &str| DataError::NoTable { path: path.into(), reason: reason.into() };
-    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
-    if bytes.iter().all(u8::is_ascii_whitespace) {
-        return Err(no_table("the file is empty; a table with a header line is needed"));
-    }
-    let header = bytes.split(|&byte| byte == b'\n').next().unwrap_or_default();
-    let count = |delimiter: u8| header.iter().filter(|&&byte| byte == delimiter).count();
-    // max_by_key takes the last of equals, so the comma, the usual one, stands last.
-    let sniffed = [b'\t', b';', b','].into_iter().max_by_key(|&delimiter| count(delimiter)).unwrap_or(b',');
-    let mut reader = csv::ReaderBuilder::new()
-        .delimiter(options.delimiter.unwrap_or(sniffed))
-        .flexible(true)
-        .has_headers(false)
-        .trim(csv::Trim::All)
-        .from_reader(bytes);
-
-    let mut names: Vec<String> = Vec::new();
-    let mut cells: Vec<Vec<(u64, String)>> = Vec::new();
-    let mut record = csv::ByteRecord::new();
-    loop {
-        let line = reader.position().line();
-        let error = |line: u64, reason: String| DataError::Line { path: path.into(), line, reason };
-        if !reader.read_byte_record(&mut record).map_err(|e| error(line, e.to_string()))? {
-            break;
-        }
-        let line = record.position().map_or(line, csv::Position::line);
-        let fields: Vec<String> = record
-            .iter()
-            .map(|field| String::from_utf8(field.to_vec()))
-            .collect::<Result<_, _>>()
-            .map_err(|_| error(line, "the text is not UTF-8; save the file as UTF-8 and try again".into()))?;
-        if names.is_empty() {
-            check_names(path, &fields)?;
-            cells = vec![Vec::new(); fields.len()];
-            names = fields;
-            continue;
-        }
-        if fields.len() != names.len() {
-            let reason = format!(
-                "it has {} fields, and the header has {}; a field with the delimiter in it must be quoted",
-                fields.len(),
-                names.len()
-            );
-            return Err(error(line, reason));
-        }
+    let mut records = Records::open(path, &bytes, options.delimiter)?;
+    let mut cells: Vec<Vec<(u64, String)>> = vec![Vec::new(); records.names.len()];
+    while let Some((line, fields)) = records.next()? {
         for (column, field) in cells.iter_mut().zip(fields) {
             column.push((line, field));
         }
     }
+    let names = records.names;
     if cells.first().is_none_or(Vec::is_empty) {
-        return Err(no_table("there is a header but no row below it"));
+        let reason = "there is a header but no row below it".into();
+        return Err(DataError::NoTable { path: path.into(), reason });
     }
 
     let mut table =
@@ -93,10 +53,76 @@ pub fn load_csv(path: &Path, options: &CsvOptions) -> Result<Table, DataError> {
     Ok(table)
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, DataError> {
+/// The lines of a table with a header, one at a time.
+pub(crate) struct Records<'a> {
+    path: &'a Path,
+    /// The columns, each with a name of its own.
+    pub names: Vec<String>,
+    reader: csv::Reader<&'a [u8]>,
+}
+
+impl<'a> Records<'a> {
+    /// Reads the header; without a delimiter, fields are parted by whichever of comma, semicolon and tab it has most of.
+    pub fn open(path: &'a Path, bytes: &'a [u8], delimiter: Option<u8>) -> Result<Self, DataError> {
+        let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+        if bytes.iter().all(u8::is_ascii_whitespace) {
+            let reason = "the file is empty; a table with a header line is needed".into();
+            return Err(DataError::NoTable { path: path.into(), reason });
+        }
+        let header = bytes.split(|&byte| byte == b'\n').next().unwrap_or_default();
+        let count = |delimiter: u8| header.iter().filter(|&&byte| byte == delimiter).count();
+        // max_by_key takes the last of equals, so the comma, the usual one, stands last.
+        let sniffed = [b'\t', b';', b','].into_iter().max_by_key(|&delimiter| count(delimiter)).unwrap_or(b',');
+        let reader = csv::ReaderBuilder::new()
+            .delimiter(delimiter.unwrap_or(sniffed))
+            .flexible(true)
+            .has_headers(false)
+            .trim(csv::Trim::All)
+            .from_reader(bytes);
+        let mut records = Self { path, names: Vec::new(), reader };
+        if let Some((_, names)) = records.record()? {
+            check_names(path, &names)?;
+            records.names = names;
+        }
+        Ok(records)
+    }
+
+    /// The next line's number and fields, as many as there are columns.
+    pub fn next(&mut self) -> Result<Option<(u64, Vec<String>)>, DataError> {
+        let found = self.record()?;
+        if let Some((line, fields)) = &found
+            && fields.len() != self.names.len()
+        {
+            let reason = format!(
+                "it has {} fields, and the header has {}; a field with the delimiter in it must be quoted",
+                fields.len(),
+                self.names.len()
+            );
+            return Err(DataError::Line { path: self.path.into(), line: *line, reason });
+        }
+        Ok(found)
+    }
+
+    fn record(&mut self) -> Result<Option<(u64, Vec<String>)>, DataError> {
+        let line = self.reader.position().line();
+        let error = |line: u64, reason: String| DataError::Line { path: self.path.into(), line, reason };
+        let mut record = csv::ByteRecord::new();
+        if !self.reader.read_byte_record(&mut record).map_err(|e| error(line, e.to_string()))? {
+            return Ok(None);
+        }
+        let line = record.position().map_or(line, csv::Position::line);
+        let fields: Result<Vec<String>, _> = record.iter().map(|field| String::from_utf8(field.to_vec())).collect();
+        let fields =
+            fields.map_err(|_| error(line, "the text is not UTF-8; save the file as UTF-8 and try again".into()))?;
+        Ok(Some((line, fields)))
+    }
+}
+
+/// The bytes of a file, unpacked where its name ends in `.gz`.
+pub(crate) fn read(path: &Path) -> Result<Vec<u8>, DataError> {
     let unreadable = |error: std::io::Error| DataError::Unreadable { path: path.into(), reason: error.to_string() };
     if path.is_dir() {
-        return Err(DataError::Unreadable { path: path.into(), reason: "it is a folder; name a CSV file".into() });
+        return Err(DataError::Unreadable { path: path.into(), reason: "it is a folder; name a file".into() });
     }
     let bytes = std::fs::read(path).map_err(unreadable)?;
     if path.extension().is_none_or(|extension| extension != "gz") {

@@ -23,6 +23,7 @@ mod transform;
 
 pub use bag_set::BagSet;
 pub use csv_file::{CsvOptions, load_csv};
+pub(crate) use csv_file::{Records, read};
 pub use embedded::{EMBEDDED, EmbeddedData, embedded};
 pub use embeddings::{EmbeddingOptions, EmbeddingSet, load_embeddings};
 pub use episodes::{Episode, EpisodeSampler};

@@ -1,11 +1,9 @@
-use crate::data::DataError;
+use crate::data::{DataError, Records, read};
 use contrarian::negatives::NegativeItemSampler;
-use flate2::read::MultiGzDecoder;
 use rand::SeedableRng;
 use rand::rngs::Xoshiro256PlusPlus;
 use rand::seq::SliceRandom;
 use std::collections::HashMap;
-use std::io::Read;
 use std::path::Path;
 
 /// Which users chose which items.
@@ -37,82 +35,62 @@ const ITEM: [&str; 6] = ["item", "itemid", "iid", "movieid", "product", "product
 /// # Errors
 /// When the file cannot be read, is not UTF-8, or a line is broken; the line is named.
 pub fn load_interactions(path: &Path) -> Result<Interactions, DataError> {
-    let unreadable = |reason: String| DataError::Unreadable { path: path.into(), reason };
-    let mut bytes = std::fs::read(path).map_err(|error| unreadable(error.to_string()))?;
-    if path.extension().is_some_and(|extension| extension == "gz") {
-        let mut plain = Vec::new();
-        MultiGzDecoder::new(bytes.as_slice()).read_to_end(&mut plain).map_err(|error| unreadable(error.to_string()))?;
-        bytes = plain;
-    }
-    let text = String::from_utf8(bytes).map_err(|error| {
-        let before = error.as_bytes()[..error.utf8_error().valid_up_to()].iter().filter(|byte| **byte == b'\n').count();
-        let reason = "this is not UTF-8; save the file as UTF-8".to_string();
-        DataError::Line { path: path.into(), line: before as u64 + 1, reason }
-    })?;
-    let text = text.trim_start_matches('\u{feff}');
-    let mut lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()).peekable();
-    let Some((header, first)) = lines.peek().copied() else {
-        return Err(unreadable("the file is empty; a line is a user and an item".into()));
+    let bytes = read(path)?;
+    let first = bytes.split(|&byte| byte == b'\n').find(|line| !line.trim_ascii().is_empty());
+    let Some(first) = first else {
+        let reason = "the file is empty; a line is a user and an item".into();
+        return Err(DataError::Unreadable { path: path.into(), reason });
     };
-    let mut pairs: Vec<(String, String)> = Vec::new();
-    let mut notes = Vec::new();
-    let separator = [b'\t', b',', b';'].into_iter().find(|separator| first.contains(char::from(*separator)));
-    if let Some(separator) = separator {
-        let plain =
-            |cell: &str| -> String { cell.to_lowercase().chars().filter(char::is_ascii_alphanumeric).collect() };
-        let mut reader = csv::ReaderBuilder::new()
-            .delimiter(separator)
-            .flexible(true)
-            .trim(csv::Trim::All)
-            .from_reader(text.as_bytes());
-        let broken = |error: csv::Error| {
-            let line = error.position().map_or(1, csv::Position::line);
-            DataError::Line { path: path.into(), line, reason: error.to_string() }
-        };
-        let columns: Vec<String> = reader.headers().map_err(broken)?.iter().map(plain).collect();
-        let find = |names: &[&str], what: &str| {
-            let found = columns.iter().position(|column| names.contains(&column.as_str()));
-            found.ok_or_else(|| DataError::Line {
-                path: path.into(),
-                line: header as u64 + 1,
-                reason: format!("there is no column `{what}`; the header must name a user and an item"),
-            })
-        };
-        let (user, item) = (find(&USER, "user")?, find(&ITEM, "item")?);
-        for cells in reader.records() {
-            let cells = cells.map_err(broken)?;
-            match (cells.get(user), cells.get(item)) {
-                (Some(user), Some(item)) if !user.is_empty() && !item.is_empty() => {
-                    pairs.push((user.into(), item.into()));
-                }
-                _ if cells.iter().all(str::is_empty) => {}
-                _ => {
-                    let reason = format!("a user or an item is missing in {} cells", cells.len());
-                    let line = cells.position().map_or(0, csv::Position::line);
-                    return Err(DataError::Line { path: path.into(), line, reason });
-                }
-            }
-        }
-    } else {
-        notes.push("read as lists: each line a user and the numbers of its items".to_string());
-        for (at, line) in lines {
-            let mut cells = line.split_whitespace();
-            let user = cells.next().unwrap_or_default();
-            for item in cells {
-                if item.parse::<u64>().is_err() {
-                    let reason = format!(
-                        "`{item}` is no item number; without commas or tabs a line is a user and the numbers of its items"
-                    );
-                    return Err(DataError::Line { path: path.into(), line: at as u64 + 1, reason });
-                }
-                pairs.push((user.into(), item.into()));
-            }
-        }
+    if first.iter().any(|byte| b"\t,;".contains(byte)) {
+        return Ok(numbered(path, from_table(path, &bytes)?, Vec::new()));
     }
-    Ok(numbered(path, pairs, notes))
+    let note = "read as lists: each line a user and the numbers of its items";
+    Ok(numbered(path, from_lists(path, &bytes)?, vec![note.into()]))
 }
 
-fn numbered(path: &Path, pairs: Vec<(String, String)>, mut notes: Vec<String>) -> Interactions {
+type Pairs = Vec<(String, String)>;
+
+fn from_table(path: &Path, bytes: &[u8]) -> Result<Pairs, DataError> {
+    let mut records = Records::open(path, bytes, None)?;
+    let plain = |cell: &String| -> String { cell.to_lowercase().chars().filter(char::is_ascii_alphanumeric).collect() };
+    let columns: Vec<String> = records.names.iter().map(plain).collect();
+    let find = |names: &[&str], what: &str| {
+        let found = columns.iter().position(|column| names.contains(&column.as_str()));
+        let reason = format!("there is no column `{what}`; the header must name a user and an item");
+        found.ok_or(DataError::Line { path: path.into(), line: 1, reason })
+    };
+    let (user, item) = (find(&USER, "user")?, find(&ITEM, "item")?);
+    let mut pairs = Vec::new();
+    while let Some((line, mut cells)) = records.next()? {
+        let pair = (std::mem::take(&mut cells[user]), std::mem::take(&mut cells[item]));
+        if pair.0.is_empty() || pair.1.is_empty() {
+            return Err(DataError::Line { path: path.into(), line, reason: "a user or an item is missing".into() });
+        }
+        pairs.push(pair);
+    }
+    Ok(pairs)
+}
+
+fn from_lists(path: &Path, bytes: &[u8]) -> Result<Pairs, DataError> {
+    let mut pairs = Vec::new();
+    for (at, line) in bytes.split(|&byte| byte == b'\n').enumerate() {
+        let error = |reason: String| DataError::Line { path: path.into(), line: at as u64 + 1, reason };
+        let line = str::from_utf8(line).map_err(|_| error("this is not UTF-8; save the file as UTF-8".into()))?;
+        let mut cells = line.trim_start_matches('\u{feff}').split_whitespace();
+        let user = cells.next().unwrap_or_default();
+        for item in cells {
+            if item.parse::<u64>().is_err() {
+                return Err(error(format!(
+                    "`{item}` is no item number; without commas or tabs a line is a user and the numbers of its items"
+                )));
+            }
+            pairs.push((user.into(), item.into()));
+        }
+    }
+    Ok(pairs)
+}
+
+fn numbered(path: &Path, pairs: Pairs, mut notes: Vec<String>) -> Interactions {
     let (mut users, mut items): (HashMap<String, usize>, HashMap<String, u32>) = (HashMap::new(), HashMap::new());
     let mut of_user: Vec<Vec<u32>> = Vec::new();
     let all = pairs.len();
@@ -219,7 +197,7 @@ mod tests {
         assert_eq!((table.items, table.of_user.clone(), table.name.as_str()), (2, vec![vec![0, 1], vec![1]], "x.csv"));
         assert!(table.notes[0].contains("1 interactions occur again"));
         let quoted =
-            load("x.csv", "title,Customer ID,product_id\n\"Alien, 1979\",a,x\n \n\"Say \"\"hi\"\"\",b,\"y, z\"\n")
+            load("x.csv", "title,Customer ID,product_id\n\"Alien, 1979\",a,x\n\n\"Say \"\"hi\"\"\",b,\"y, z\"\n")
                 .unwrap();
         assert_eq!((quoted.items, quoted.of_user), (2, vec![vec![0], vec![1]]));
         let mut zipped = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
@@ -235,9 +213,10 @@ mod tests {
     fn what_is_broken_is_named() {
         let message = |text: &[u8]| load("x.tsv", text).unwrap_err();
         assert!(message(b"user\tthing\n1\t2\n").contains("line 1: there is no column `item`"));
-        assert!(message(b"user\titem\n1\t2\n3\n").contains("line 3: a user or an item is missing"));
+        assert!(message(b"user\titem\n1\t2\n3\n").contains("line 3: it has 1 fields"));
+        assert!(message(b"user\titem\n1\t\n").contains("line 2: a user or an item is missing"));
         assert!(message(b"").contains("the file is empty"));
-        assert!(message(b"user\titem\n\xff\t1\n").contains("line 2: this is not UTF-8"));
+        assert!(message(b"user\titem\n\xff\t1\n").contains("line 2: the text is not UTF-8"));
         assert!(message(b"0 1 two\n").contains("line 1: `two` is no item number"));
     }
 
